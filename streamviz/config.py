@@ -1,0 +1,157 @@
+"""Settings: an argument, else the environment, else a default with its reason.
+
+Law: the one door through which the environment comes in; nothing is read while importing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from streamviz.errors import ConfigError
+
+__all__ = [
+    "DEFAULT_ENDPOINT",
+    "PublisherConfig",
+    "environment",
+    "parse_bytes",
+    "parse_endpoint",
+    "setting",
+]
+
+DEFAULT_ENDPOINT = "tcp://127.0.0.1:6167"
+"""Where publishers look for a server, and where a server listens."""
+
+T = TypeVar("T")
+
+_UNITS = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_BYTES = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMG]i?B?|B)?\s*", re.IGNORECASE)
+_ENDPOINT = re.compile(r"tcp://(\*|\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):(\d{1,5})")
+
+
+def environment() -> Mapping[str, str]:
+    """Return the process's environment, for launchers' variables."""
+    return os.environ
+
+
+def setting(name: str, argument: T | None, default: T, parse: Callable[[str], T]) -> T:
+    """Return the argument, else ``STREAMVIZ_<NAME>`` from the environment, else the default.
+
+    Raises:
+        ConfigError: The environment's value cannot be parsed.
+    """
+    if argument is not None:
+        return argument
+    variable = f"STREAMVIZ_{name.upper()}"
+    text = os.environ.get(variable, "")
+    if not text:
+        return default
+    try:
+        return parse(text)
+    except ConfigError as error:
+        raise ConfigError(variable, text, error.expected) from None
+    except ValueError as error:
+        raise ConfigError(variable, text, str(error)) from None
+
+
+def parse_bytes(text: str) -> int:
+    """Return a number of bytes from text such as ``64MiB``, ``1.5 GB`` or ``4096``.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    match = _BYTES.fullmatch(text)
+    if match is None:
+        raise ConfigError("bytes", text, "a size such as 512MiB, 1GiB or 2GB")
+    unit = (match[2] or "").upper()
+    if unit in ("K", "M", "G", "KI", "MI", "GI"):
+        unit = f"{unit[0]}IB"
+    return int(float(match[1]) * _UNITS["" if unit == "B" else unit])
+
+
+def parse_endpoint(text: str) -> str:
+    """Return a ZeroMQ endpoint that can be meant.
+
+    ZeroMQ itself connects to nonsense without a word, so it is checked here.
+
+    Raises:
+        ConfigError: It is not ``tcp://HOST:PORT``.
+    """
+    match = _ENDPOINT.fullmatch(text)
+    if match is None or int(match[2]) > 65535:
+        raise ConfigError("endpoint", text, "tcp://HOST:PORT with a port up to 65535")
+    return text
+
+
+def _mode(text: str) -> str:
+    if text not in ("online", "off"):
+        raise ConfigError("mode", text, "online or off")
+    return text
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise ConfigError("number", text, "a whole number from 1")
+    return number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherConfig:
+    """What a publisher can be told."""
+
+    endpoint: str = DEFAULT_ENDPOINT
+    """The server's ingest address."""
+
+    mode: str = "online"
+    """``online``, or ``off``: every call does nothing."""
+
+    flush_ms: int = 20
+    """How long rows are gathered before a frame is sent, until the server names its own pace.
+
+    Longer: fewer, larger frames. Shorter: fresher pictures. 20 ms is below what an eye sees, and
+    fifty small frames a second cost the training process about half a percent of a core.
+    """
+
+    buffer_bytes: int = 64 * 2**20
+    """Frames kept until they are acknowledged; past it the oldest become a drawn gap.
+
+    64 MiB is hours of a silent server at a frame of 1 kB a second.
+    """
+
+    outbox_rows: int = 8192
+    """Rows between the training threads and the sender; past it the oldest are dropped, counted.
+
+    Eight milliseconds of a loop that does nothing but send, which is more than the sender ever
+    waits for its turn.
+    """
+
+    @classmethod
+    def resolve(
+        cls,
+        *,
+        endpoint: str | None = None,
+        mode: str | None = None,
+        flush_ms: int | None = None,
+        buffer_bytes: int | None = None,
+        outbox_rows: int | None = None,
+    ) -> PublisherConfig:
+        """Return settings from arguments, environment and defaults, in that order.
+
+        Raises:
+            ConfigError: One of them cannot be used.
+        """
+        default = cls()
+        config = cls(
+            endpoint=setting("endpoint", endpoint, default.endpoint, parse_endpoint),
+            mode=setting("mode", mode, default.mode, _mode),
+            flush_ms=setting("flush_ms", flush_ms, default.flush_ms, _positive),
+            buffer_bytes=setting("buffer_bytes", buffer_bytes, default.buffer_bytes, parse_bytes),
+            outbox_rows=setting("outbox_rows", outbox_rows, default.outbox_rows, _positive),
+        )
+        parse_endpoint(config.endpoint)
+        _mode(config.mode)
+        return config

@@ -1,0 +1,135 @@
+"""Every exception that streamviz raises, in one tree.
+
+::
+
+    StreamvizError
+    ├── ConfigError(ValueError)      a setting that cannot be used
+    ├── WireError
+    │   ├── EncodeError(ValueError)  what we were about to send breaks the protocol: ours to mend
+    │   └── DecodeError(ValueError)  what a peer sent breaks the protocol: theirs, counted by reason
+    ├── StoreError
+    │   ├── StoreFull                a cap on runs or workers is reached
+    │   └── UnknownSeries(KeyError)  no such run or metric
+    ├── AddressInUse(OSError)        a port that another process holds
+    ├── ExposedAddress               an address others can reach, asked for without protection
+    └── MissingExtra(ImportError)    a command needs packages of an extra
+
+    StreamvizWarning(UserWarning)    what the training side says instead of raising
+
+Law: the training side raises only while a publisher is being built (``ConfigError``); afterwards
+it counts and warns.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AddressInUse",
+    "ConfigError",
+    "DecodeError",
+    "EncodeError",
+    "ExposedAddress",
+    "MissingExtra",
+    "StoreError",
+    "StoreFull",
+    "StreamvizError",
+    "StreamvizWarning",
+    "UnknownSeries",
+    "WireError",
+]
+
+
+class StreamvizError(Exception):
+    """Root of the tree."""
+
+
+class ConfigError(StreamvizError, ValueError):
+    """A setting cannot be used.
+
+    Attributes:
+        setting: Name as the user wrote it: an argument, a flag or an environment variable.
+        value: What was found.
+        expected: What is allowed, in words.
+    """
+
+    def __init__(self, setting: str, value: object, expected: str) -> None:
+        super().__init__(f"{setting}: found {value!r}, expected {expected}")
+        self.setting = setting
+        self.value = value
+        self.expected = expected
+
+
+class WireError(StreamvizError):
+    """Something about a frame is wrong."""
+
+
+class EncodeError(WireError, ValueError):
+    """A frame that we were about to send breaks the protocol's limits."""
+
+
+class DecodeError(WireError, ValueError):
+    """Bytes from a peer are not a frame.
+
+    Attributes:
+        reason: One of :data:`streamviz.wire.codec.REASONS`, the label they are counted under.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+
+
+class StoreError(StreamvizError):
+    """The store cannot do what was asked."""
+
+
+class StoreFull(StoreError):
+    """A cap of the store is reached.
+
+    Attributes:
+        what: What there are too many of (``runs``, ``workers``).
+        limit: The cap.
+    """
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"{what}: the cap of {limit} is reached; raise max_{what} to admit more")
+        self.what = what
+        self.limit = limit
+
+
+class UnknownSeries(StoreError, KeyError):
+    """No such run or metric is held."""
+
+    def __init__(self, run: str, metric: str | None = None) -> None:
+        name = f"run {run!r}" if metric is None else f"metric {metric!r} in run {run!r}"
+        super().__init__(f"no {name}")
+        self.run = run
+        self.metric = metric
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class AddressInUse(StreamvizError, OSError):
+    """A port is held by another process."""
+
+
+class ExposedAddress(StreamvizError):
+    """An address that other machines can reach was asked for without protection."""
+
+
+class MissingExtra(StreamvizError, ImportError):
+    """A command needs packages that the base install does not bring.
+
+    Attributes:
+        extra: The extra to install.
+    """
+
+    def __init__(self, command: str, extra: str, missing: str) -> None:
+        super().__init__(
+            f'{command} needs {missing}: pip install "streamviz[{extra}]"',
+        )
+        self.extra = extra
+
+
+class StreamvizWarning(UserWarning):
+    """What the training side says instead of raising; once per cause."""

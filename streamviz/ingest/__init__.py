@@ -1,0 +1,1 @@
+"""From sockets to the store: receive, collect, know who is alive."""

@@ -1,0 +1,189 @@
+"""Rows into columns: gathers what the outbox gave, by schema, until a frame is made of it.
+
+Law: no queue, socket or clock of its own; rows in, batches and schemas out.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from streamviz.publisher.values import DeviceValue, Unusable, capture
+from streamviz.wire.codec import MAX_BATCHES
+from streamviz.wire.frames import Batch, Span
+from streamviz.wire.names import name_fault
+
+__all__ = ["FRAME_BYTES", "MAX_ROW_SCHEMAS", "Framer", "Load"]
+
+FRAME_BYTES = 64 * 1024
+"""Column bytes after which a frame is closed: several fit any window the server names."""
+
+MAX_ROW_SCHEMAS = 1024
+"""Sets of names that get a schema each; past it every metric is a schema of its own."""
+
+_BIG_ENDIAN = sys.byteorder == "big"
+
+
+@dataclass(slots=True)
+class _Columns:
+    """A schema and the rows gathered for it."""
+
+    schema: int
+    names: tuple[str, ...]
+    legal: tuple[str, ...] | None
+    """The names of a call that were legal, ``None`` if all were."""
+    steps: array[int] = field(default_factory=lambda: array("q"))
+    times: array[float] = field(default_factory=lambda: array("d"))
+    values: array[float] = field(default_factory=lambda: array("d"))
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one samples frame is to carry."""
+
+    batches: tuple[Batch, ...]
+    rows: int
+    span: Span
+
+
+class Framer:
+    """Gathers rows by the set of names they carry.
+
+    Owner: the sender thread.
+
+    Attributes:
+        schemas: Every schema so far, by id.
+    """
+
+    def __init__(self, refuse: Callable[[str, str, int], None]) -> None:
+        """Make an empty one.
+
+        Args:
+            refuse: Called with a reason, a metric's name and a number of values for what cannot
+                be used.
+        """
+        self.schemas: list[tuple[str, ...]] = []
+        self._refuse = refuse
+        self._by_names: dict[tuple[str, ...], _Columns | None] = {}
+        self._split: dict[str, _Columns | None] = {}
+        self._dirty: dict[int, _Columns] = {}
+        self._bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether enough is gathered for a frame."""
+        return self._bytes >= FRAME_BYTES
+
+    def add(self, step: int, time: float, metrics: dict[str, float | DeviceValue]) -> int:
+        """Gather one row.
+
+        Returns:
+            The rows it became: 1, or 0 if none of its values could be used, or more when it had
+            to be split by metric.
+        """
+        names = tuple(metrics)
+        try:
+            columns = self._by_names[names]
+        except KeyError:
+            if len(self._by_names) >= MAX_ROW_SCHEMAS:
+                return self._add_split(step, time, metrics)
+            columns = self._by_names[names] = self._open(names)
+        if columns is None:
+            self._refuse("bad name", str(names[0])[:80] if names else "", len(names))
+            return 0
+        return self._append(columns, step, time, metrics)
+
+    def _append(
+        self, columns: _Columns, step: int, time: float, metrics: dict[str, float | DeviceValue]
+    ) -> int:
+        if columns.legal is not None:
+            self._refuse("bad name", "", len(metrics) - len(columns.legal))
+            metrics = {name: metrics[name] for name in columns.legal}
+        before = len(columns.values)
+        try:
+            columns.values.extend(metrics.values())  # type: ignore[arg-type] # has __float__
+        except (OverflowError, TypeError):
+            # An int past float64, among values that took the hot path.
+            del columns.values[before:]
+            return self._add_usable(step, time, metrics)
+        columns.steps.append(step)
+        columns.times.append(time)
+        self._dirty[columns.schema] = columns
+        self._bytes += 16 + 8 * len(metrics)
+        return 1
+
+    def _add_usable(self, step: int, time: float, metrics: dict[str, float | DeviceValue]) -> int:
+        usable: dict[str, float | DeviceValue] = {}
+        for name, value in metrics.items():
+            try:
+                usable[name] = float(value) if isinstance(value, DeviceValue) else capture(value)
+            except Unusable as reason:
+                self._refuse(str(reason), name, 1)
+        return self.add(step, time, usable) if usable else 0
+
+    def _add_split(self, step: int, time: float, metrics: dict[str, float | DeviceValue]) -> int:
+        rows = 0
+        for name, value in metrics.items():
+            if name not in self._split:
+                full = len(self._split) >= MAX_BATCHES
+                self._split[name] = None if full else self._open((name,))
+            columns = self._split[name]
+            if columns is None:
+                self._refuse("bad name or too many names", name, 1)
+            else:
+                rows += self._append(columns, step, time, {name: value})
+        return rows
+
+    def _open(self, names: tuple[str, ...]) -> _Columns | None:
+        legal = tuple(name for name in names if name_fault(name) is None)
+        if not legal:
+            return None
+        self.schemas.append(legal)
+        return _Columns(len(self.schemas) - 1, legal, None if len(legal) == len(names) else legal)
+
+    def take(self) -> Iterator[Load]:
+        """Yield what was gathered, as loads of about :data:`FRAME_BYTES`, and forget it."""
+        batches: list[Batch] = []
+        spans: list[Span] = []
+        rows = size = 0
+        for columns in self._dirty.values():
+            width = 16 + 8 * len(columns.names)
+            step = max(FRAME_BYTES // width, 1)
+            for start in range(0, len(columns.steps), step):
+                part = columns.steps[start : start + step]
+                batches.append(_batch(columns, start, start + step))
+                times = columns.times
+                last = min(start + step, len(times)) - 1
+                spans.append(Span(min(part), max(part), times[start], times[last]))
+                rows += len(part)
+                size += width * len(part)
+                if size >= FRAME_BYTES or len(batches) >= MAX_BATCHES // 4:
+                    yield _load(batches, rows, spans)
+                    batches, spans, rows, size = [], [], 0, 0
+            columns.steps, columns.times, columns.values = array("q"), array("d"), array("d")
+        if batches:
+            yield _load(batches, rows, spans)
+        self._dirty.clear()
+        self._bytes = 0
+
+
+def _load(batches: list[Batch], rows: int, spans: list[Span]) -> Load:
+    span = spans[0]
+    for other in spans[1:]:
+        span = span.union(other)
+    return Load(tuple(batches), rows, span)
+
+
+def _batch(columns: _Columns, start: int, stop: int) -> Batch:
+    width = len(columns.names)
+    parts = (
+        columns.steps[start:stop],
+        columns.times[start:stop],
+        columns.values[start * width : stop * width],
+    )
+    if _BIG_ENDIAN:
+        for part in parts:
+            part.byteswap()
+    return Batch(columns.schema, *(part.tobytes() for part in parts))

@@ -1,0 +1,433 @@
+"""``Publisher.send``: what a training loop calls.
+
+Law: it never waits, never raises and never touches the device, the network or the disk; what it
+cannot use it counts, and says so once.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+import uuid
+import weakref
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import SupportsFloat, SupportsIndex
+
+import zmq
+
+from streamviz import __version__
+from streamviz.clock import monotonic_time, wall_time
+from streamviz.config import PublisherConfig, environment, setting
+from streamviz.errors import ConfigError
+from streamviz.publisher.identity import find_identity, find_run
+from streamviz.publisher.outbox import MAX_ROW_VALUES, Outbox
+from streamviz.publisher.phases import Phases
+from streamviz.publisher.plain import plain
+from streamviz.publisher.sender import Sender
+from streamviz.publisher.transport import NoHeadroom, ZmqTransport
+from streamviz.publisher.values import Unusable, immutable_types, snapshot
+from streamviz.wire.delivery import Outgoing
+from streamviz.wire.frames import MAX_STEP, STREAM_ID_BYTES, Heartbeat, Hello, Span
+from streamviz.wire.names import name_fault
+
+__all__ = ["Publisher", "Totals"]
+
+_log = logging.getLogger("streamviz.publisher")
+
+_CROWD = 512
+"""Rows in the outbox at which the sender is called before its time."""
+
+_NEVER = sys.maxsize
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a publisher has counted so far."""
+
+    sent: int
+    """Rows handed over that had anything usable in them."""
+    held: int
+    """Rows among them that no server has acknowledged yet."""
+    dropped: Mapping[str, int]
+    """Rows given up, by reason; each is drawn as a gap once a server is there."""
+    refused: Mapping[str, int]
+    """Values that could not be used, by reason."""
+
+
+class Publisher:
+    """Sends the metrics of one training process to a streamviz server.
+
+    >>> publisher = Publisher(run="resnet50")            # doctest: +SKIP
+    >>> publisher.send({"train/loss": loss}, step=step)  # doctest: +SKIP
+    >>> publisher.close()                                # doctest: +SKIP
+
+    It may be made before or after ``torch.distributed`` is initialised, and before the server
+    runs. It may be used from any thread. A forked process that sends opens a stream of its own.
+
+    Attributes:
+        run: Name of the run.
+        rank: This process's rank.
+        world_size: Ranks in the job.
+    """
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        run: str | None = None,
+        *,
+        rank: int | None = None,
+        world_size: int | None = None,
+        attempt: int | None = None,
+        config: Mapping[str, object] | None = None,
+        mode: str | None = None,
+        flush_ms: int | None = None,
+        buffer_bytes: int | None = None,
+        outbox_rows: int | None = None,
+    ) -> None:
+        """Connect in the background.
+
+        Args:
+            endpoint: The server's ingest address; default ``STREAMVIZ_ENDPOINT``, else
+                ``tcp://127.0.0.1:6167``.
+            run: Name of the run; default ``STREAMVIZ_RUN``, else the scheduler's job id, else a
+                generated name that all ranks of the job agree on.
+            rank: Default: what torchrun, Slurm, MPI or ``torch.distributed`` say, else 0.
+            world_size: Default: likewise, else 1.
+            attempt: How often the job was restarted; default: what torchrun says, else 0.
+            config: Hyperparameters to show beside the run: numbers, text, lists and maps.
+            mode: ``online``, or ``off``: every call does nothing. Default ``STREAMVIZ_MODE``.
+            flush_ms: How long rows are gathered until the server names its own pace.
+            buffer_bytes: Bytes of frames kept until they are acknowledged.
+            outbox_rows: Rows between the training threads and the sender.
+
+        Raises:
+            ConfigError: A setting cannot be used. Nothing else is raised, here or later.
+        """
+        self._config = PublisherConfig.resolve(
+            endpoint=endpoint,
+            mode=mode,
+            flush_ms=flush_ms,
+            buffer_bytes=buffer_bytes,
+            outbox_rows=outbox_rows,
+        )
+        found = find_identity(environment())
+        self._identity = replace(
+            found,
+            rank=found.rank if rank is None else _whole("rank", rank),
+            world_size=found.world_size if world_size is None else _whole("world_size", world_size),
+            attempt=found.attempt if attempt is None else _whole("attempt", attempt),
+        )
+        self.rank = self._identity.rank
+        self.world_size = max(self._identity.world_size, self.rank + 1)
+        self.run = setting("run", run, "", str) or find_run(
+            environment(), parent_pid=os.getppid(), now=wall_time()
+        )
+        fault = name_fault(self.run)
+        if fault is not None:
+            raise ConfigError("run", self.run[:80], f"a legal name ({fault})")
+        self._hyperparameters, left_out = plain(config or {})
+        self._phases = Phases()
+        self._last_step = -1
+        self._all_immutable = immutable_types().issuperset
+        self._lock = threading.Lock()
+        self._refused: dict[str, int] = {}
+        self._warned: set[str] = set()
+        self._parent: bytes | None = None
+        self._closed = False
+        if left_out:
+            self._warn("config", f"config is too large to be shown: {left_out}")
+        self._open()
+        if self._config.mode == "off":
+            self._deafen()
+        else:
+            self._start()
+            _alive.add(self)
+
+    # -- the hot path ----------------------------------------------------------------------
+
+    def send(self, metrics: Mapping[str, SupportsFloat], step: SupportsIndex | None = None) -> None:
+        """Send metrics of one step.
+
+        Values are taken as they are at the call: numbers, NumPy scalars, arrays and tensors of
+        one element, on the CPU or on a CUDA device (copied without a synchronisation). NaN and
+        infinities are data. Whatever else is counted, warned of once, and left out.
+
+        Args:
+            metrics: Names to values; the part before the first ``/`` groups them on the page.
+            step: 0 to 2**53; default: one more than the last step sent. Steps may repeat and
+                come out of order.
+        """
+        try:
+            now = wall_time()
+            if step is None:
+                step = self._last_step + 1
+            elif type(step) is not int:
+                step = step.__index__()
+            if not 0 <= step <= MAX_STEP:
+                raise Unusable("a step outside 0 to 2**53")
+            self._last_step = step
+            if (
+                type(metrics) is dict
+                and len(metrics) <= MAX_ROW_VALUES
+                and self._all_immutable(map(type, metrics.values()))
+            ):
+                self._append((step, now, metrics.copy(), None))
+            else:
+                self._send_any(step, now, metrics)
+            if self._phases.totals:
+                self._send_any(step, now, self._phases.take())
+            if len(self._rows) >= self._crowd:
+                self._crowded()
+        except Exception as error:  # noqa: BLE001 - promise 1: a metric must not end a training
+            self._refuse_call(metrics, error)
+
+    # -- the rest --------------------------------------------------------------------------
+
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        """Measure a part of the step, such as ``data`` or ``forward``.
+
+        The seconds spent in it since the last ``send`` go out with the next one as
+        ``phase/<name>``; while it lasts, the page shows which phase this rank is in.
+        """
+        return self._phases.measure(str(name))
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until everything sent so far is acknowledged.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            Whether it is. Always true with ``mode="off"``.
+        """
+        sender = self._sender
+        if sender is None:
+            return self._config.mode == "off" or not self._rows
+        if sender.ended.is_set():
+            return self.totals().held == 0
+        return sender.ask().done.wait(timeout)
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Deliver what is left, say goodbye and let go; later calls do nothing but count.
+
+        Runs by itself at exit.
+
+        Args:
+            timeout: Seconds it may take at most.
+        """
+        self._close(timeout, "ok")
+
+    def totals(self) -> Totals:
+        """Return what was counted so far."""
+        waiting = len(self._rows)
+        out = self._outgoing
+        dropped = {"outbox full": self._outbox.lost_rows, "buffer full": out.dropped_rows}
+        with self._lock:
+            refused = dict(self._refused)
+        return Totals(
+            sent=out.next_row + waiting,
+            held=out.held_rows + waiting,
+            dropped={reason: rows for reason, rows in dropped.items() if rows},
+            refused=refused,
+        )
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close(2.0, "ok" if kind is None else kind.__name__)
+
+    # -- behind ----------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Make what belongs to one stream and one process."""
+        self._stream = uuid.uuid4().bytes[:STREAM_ID_BYTES]
+        self._outbox = Outbox(self._config.outbox_rows)
+        self._outgoing = Outgoing(self._config.buffer_bytes)
+        self._sender: Sender | None = None
+        self._rows = self._outbox.rows
+        self._append = self._rows.append
+        self._crowd = min(_CROWD, self._config.outbox_rows)
+        self._crowded = self._outbox.crowded
+
+    def _start(self) -> None:
+        try:
+            sender = Sender(
+                outbox=self._outbox,
+                transport=ZmqTransport(self._config.endpoint),
+                outgoing=self._outgoing,
+                hello=self._hello,
+                heartbeat=self._heartbeat,
+                refuse=self._refuse,
+                warn=self._warn,
+                flush_ms=self._config.flush_ms,
+                endpoint=self._config.endpoint,
+            )
+            sender.start()
+        except (NoHeadroom, zmq.ZMQError, RuntimeError) as error:
+            self._deafen("no connection")
+            self._warn(
+                "no connection",
+                f"too few descriptors or threads are left to connect ({error}); training goes on, "
+                "this process is not shown. Raise ulimit -n or -u",
+            )
+        else:
+            self._sender = sender
+
+    def _deafen(self, reason: str | None = None) -> None:
+        """Let every later ``send`` do nothing, or count what it is given."""
+        self._crowd = _NEVER
+
+        def drop(row: tuple[object, object, dict[str, object], object]) -> None:
+            if reason is not None:
+                self._refuse(reason, "", len(row[2]))
+
+        self._append = drop  # type: ignore[assignment]
+
+    def _send_any(self, step: int, now: float, metrics: Mapping[str, object]) -> None:
+        taken, pending, unusable = snapshot(metrics)
+        for name, reason in unusable.items():
+            self._refuse(reason, name, 1)
+        if len(taken) <= MAX_ROW_VALUES:
+            if taken:
+                self._append((step, now, taken, pending or None))
+            return
+        items = list(taken.items())
+        for start in range(0, len(items), MAX_ROW_VALUES):
+            part = dict(items[start : start + MAX_ROW_VALUES])
+            self._append((step, now, part, pending or None))
+
+    def _refuse_call(self, metrics: object, error: Exception) -> None:
+        """Count a call that could not be used at all."""
+        if isinstance(error, Unusable):
+            reason = str(error)
+        elif isinstance(metrics, Mapping):
+            reason = f"a step or value that raised {type(error).__name__}"
+        else:
+            reason = "metrics that are no mapping"
+        self._refuse(reason, "", len(metrics) if isinstance(metrics, Mapping) else 1)
+
+    def _refuse(self, reason: str, name: str, values: int) -> None:
+        if not values:
+            return
+        with self._lock:
+            self._refused[reason] = self._refused.get(reason, 0) + values
+        named = f"metric {name!r}" if name else "a call of send"
+        self._warn(f"refused {reason} {name}", f"{named} was left out: {reason}")
+
+    def _warn(self, cause: str, message: str) -> None:
+        """Say something once per cause."""
+        if cause not in self._warned and len(self._warned) < 100:
+            self._warned.add(cause)
+            _log.warning("streamviz: %s", message)
+
+    def _hello(self, base_seq: int, base_row: int, base_span: Span | None) -> Hello:
+        return Hello(
+            stream=self._stream,
+            wall=wall_time(),
+            mono=monotonic_time(),
+            base_seq=base_seq,
+            base_row=base_row,
+            base_span=base_span,
+            run=self.run,
+            rank=self.rank,
+            world_size=self.world_size,
+            local_rank=self._identity.local_rank,
+            host=self._identity.host,
+            pid=os.getpid(),
+            attempt=self._identity.attempt,
+            parent=self._parent,
+            library=__version__,
+            config=self._hyperparameters,
+        )
+
+    def _heartbeat(self, sent: int, held: int) -> Heartbeat:
+        totals = self.totals()
+        now = monotonic_time()
+        phase, phase_s = self._phases.current(now)
+        return Heartbeat(
+            stream=self._stream,
+            wall=wall_time(),
+            mono=now,
+            sent=sent,
+            held=held,
+            spilled=0,
+            dropped=totals.dropped,
+            refused={
+                reason: n for reason, n in totals.refused.items() if name_fault(reason) is None
+            },
+            last_step=self._last_step if self._last_step >= 0 else None,
+            phase=phase if name_fault(phase) is None else None,
+            phase_s=phase_s,
+        )
+
+    def _close(self, timeout: float, how: str) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._config.mode == "off":
+            return
+        self._deafen("after close")
+        _alive.discard(self)
+        if self._sender is not None:
+            self._sender.close(monotonic_time() + timeout, how)
+            self._sender.ended.wait(timeout)
+
+    def _after_fork(self) -> None:
+        """In a forked child: forget the parent's thread and socket without touching them."""
+        _abandoned.append((self._sender, self._outbox, self._outgoing))
+        self._parent = self._parent or self._stream
+        self._lock = threading.Lock()
+        self._open()
+        # The child's own stream starts with its first row, if it ever sends one.
+        self._crowd = 1
+        self._crowded = self._start_in_child
+
+    def _start_in_child(self) -> None:
+        self._crowd = min(_CROWD, self._config.outbox_rows)
+        self._crowded = self._outbox.crowded
+        self._start()
+        multiprocessing = sys.modules.get("multiprocessing.util")
+        if multiprocessing is not None:
+            # Its children end without running atexit.
+            multiprocessing.Finalize(self, self.close, exitpriority=0)
+
+
+def _whole(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 24:
+        raise ConfigError(name, value, "a whole number from 0 to 2**24 - 1")
+    return value
+
+
+_alive: weakref.WeakSet[Publisher] = weakref.WeakSet()
+_abandoned: list[object] = []
+"""What forked children must neither use nor finalise."""
+
+
+def _after_fork_in_child() -> None:
+    for publisher in list(_alive):
+        publisher._after_fork()  # noqa: SLF001
+
+
+def _close_all() -> None:
+    """Close every publisher at exit, saying whether an exception ended the process."""
+    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
+    how = "ok" if error is None else type(error).__name__
+    deadline = monotonic_time() + 2.0
+    for publisher in list(_alive):
+        publisher._close(max(deadline - monotonic_time(), 0.0), how)  # noqa: SLF001
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+atexit.register(_close_all)

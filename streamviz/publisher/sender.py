@@ -1,0 +1,288 @@
+"""The one thread of a publisher: takes rows from the outbox, makes frames, sees them delivered.
+
+Law: it waits on nothing that the training needs, and nothing it does can raise into the training.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from streamviz.clock import monotonic_time, wall_time
+from streamviz.errors import DecodeError
+from streamviz.publisher.framer import Framer, Load
+from streamviz.publisher.outbox import Outbox
+from streamviz.publisher.transport import Transport
+from streamviz.publisher.values import DeviceValue
+from streamviz.wire.codec import decode_ack, encode
+from streamviz.wire.delivery import Outgoing, Parcel
+from streamviz.wire.frames import Bye, Frame, Gap, Heartbeat, Hello, Samples, Schema, Span
+
+__all__ = ["Sender", "Ticket"]
+
+_log = logging.getLogger("streamviz.publisher")
+
+HEARTBEAT_S = 1.0
+NO_SERVER_WARNING_S = 5.0
+"""How long no server may be found before that is said, once."""
+
+_DRAIN_POLL_S = 0.005
+_NEVER_CONNECTED_S = 0.5
+"""How long the end of a process waits for a server that was never there."""
+_BYE_LINGER_S = 0.2
+
+_QueuedRow = tuple[int, float, dict[str, float | DeviceValue], list[DeviceValue] | None]
+
+
+@dataclass(slots=True)
+class Ticket:
+    """Somebody waits until everything sent before it is acknowledged."""
+
+    done: threading.Event
+    row: int | None = None
+    """The row that must be acknowledged, once it is known."""
+
+
+class Sender:
+    """Owns the transport and the publisher's end of the delivery protocol.
+
+    Attributes:
+        ended: Set when the thread is through.
+    """
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        transport: Transport,
+        outgoing: Outgoing,
+        hello: Callable[[int, int, Span | None], Hello],
+        heartbeat: Callable[[int, int], Heartbeat],
+        refuse: Callable[[str, str, int], None],
+        warn: Callable[[str, str], None],
+        flush_ms: int,
+        endpoint: str,
+    ) -> None:
+        self.ended = threading.Event()
+        self.dropped_pending = 0
+        self._outbox = outbox
+        self._transport = transport
+        self._out = outgoing
+        self._framer = Framer(refuse)
+        self._hello = hello
+        self._heartbeat = heartbeat
+        self._warn = warn
+        self._flush_ms = flush_ms
+        self._endpoint = endpoint
+        self._stream = hello(0, 0, None).stream
+        self._announced: set[int] = set()
+        self._unready: deque[_QueuedRow] = deque()
+        self._tickets: list[Ticket] = []
+        self._lock = threading.Lock()
+        self._closing: tuple[float, str] | None = None
+        self._started_at = monotonic_time()
+        self._heartbeat_at = 0.0
+        self._ever_connected = False
+        self._thread = threading.Thread(target=self._run, name="streamviz-sender", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def ask(self) -> Ticket:
+        """Ask to be told when everything put into the outbox so far is acknowledged."""
+        ticket = Ticket(threading.Event())
+        with self._lock:
+            self._tickets.append(ticket)
+        self._outbox.wake.set()
+        return ticket
+
+    def close(self, deadline: float, how: str) -> None:
+        """Ask the thread to end.
+
+        Args:
+            deadline: Monotonic time by which it has let go of everything.
+            how: What the goodbye says.
+        """
+        self._closing = (deadline, how)
+        self._outbox.wake.set()
+
+    def _run(self) -> None:
+        try:
+            while self._closing is None:
+                self._pause()
+                self._turn(monotonic_time())
+            self._drain(*self._closing)
+        except Exception:  # noqa: BLE001
+            # Promise 1: whatever goes wrong here must not reach the training; it is told once.
+            _log.exception("the streamviz sender stopped; this process is no longer shown")
+        finally:
+            self.ended.set()
+
+    def _pause(self) -> None:
+        if self._tickets:
+            self._transport.wait(_DRAIN_POLL_S)
+        else:
+            self._outbox.wake.wait((self._out.flush_ms or self._flush_ms) / 1000)
+        self._outbox.wake.clear()
+
+    def _turn(self, now: float) -> None:
+        with self._lock:
+            tickets = [ticket for ticket in self._tickets if ticket.row is None]
+        self._gather()
+        for load in self._framer.take():
+            self._hold(load)
+        for ticket in tickets:
+            if not self._unready:
+                ticket.row = self._out.next_row
+        self._listen(now)
+        if now - self._heartbeat_at >= HEARTBEAT_S:
+            self._heartbeat_at = now
+            self._beat()
+        self._deliver(now)
+        self._answer()
+
+    def _gather(self) -> None:
+        """Take rows from the outbox until it is empty or a device value is not there yet."""
+        lost = self._outbox.take_lost()
+        if lost is not None:
+            self._out.add_gap(lost.rows, lost.span, "outbox full")
+            self._warn("outbox full", "rows were sent faster than they could be framed")
+        while self._unready:
+            if not self._take(self._unready[0]):
+                return
+            self._unready.popleft()
+        rows = self._outbox.rows
+        # Rows that come while we are here are the next turn's: a loop that only sends must not
+        # keep this one from delivering.
+        for _ in range(len(rows)):
+            try:
+                row = rows.popleft()
+            except IndexError:
+                return
+            if not self._take(row):
+                self._unready.append(row)
+                return
+
+    def _take(self, row: _QueuedRow) -> bool:
+        step, time, metrics, pending = row
+        if pending and not all(value.is_ready() for value in pending):
+            return False
+        self._framer.add(step, time, metrics)
+        if self._framer.is_full:
+            for load in self._framer.take():
+                self._hold(load)
+        return True
+
+    def _hold(self, load: Load) -> None:
+        wall, mono = wall_time(), monotonic_time()
+
+        def make(seq: int, row: int) -> bytes:
+            return encode(Samples(self._stream, seq, wall, mono, row, load.batches))
+
+        dropped = self._out.dropped_rows
+        self._out.add(make, load.rows, load.span)
+        if self._out.dropped_rows > dropped:
+            self._warn("buffer full", "the server has been away or slow for too long")
+
+    def _listen(self, now: float) -> None:
+        if self._transport.connections():
+            self._ever_connected = True
+            self._out.connected()
+        while (data := self._transport.receive()) is not None:
+            try:
+                self._out.acknowledged(decode_ack(data), now)
+            except DecodeError as error:
+                self._warn("bad answer", f"the server at {self._endpoint} answered: {error}")
+        self._out.tick(now)
+        if not self._ever_connected and now - self._started_at > NO_SERVER_WARNING_S:
+            self._warn(
+                "no server",
+                f"no streamviz server at {self._endpoint}; training goes on, and what is sent is "
+                "kept for it. Start one with: streamviz serve",
+            )
+
+    def _greet(self) -> bool:
+        if not self._out.needs_hello:
+            return True
+        hello = self._hello(self._out.base_seq, self._out.base_row, self._out.base_span)
+        if not self._transport.send(encode(hello)):
+            return False
+        self._out.needs_hello = False
+        self._announced.clear()
+        return True
+
+    def _beat(self) -> None:
+        if self._greet():
+            waiting = len(self._outbox.rows) + len(self._unready)
+            beat = self._heartbeat(self._out.next_row + waiting, self._out.held_rows + waiting)
+            self._transport.send(encode(beat))
+
+    def _deliver(self, now: float) -> None:
+        if self._out.is_empty and not self._out.needs_hello:
+            return
+        if not self._greet() or not self._announce():
+            return
+        while (parcel := self._out.peek()) is not None:
+            data = parcel.data if parcel.data is not None else encode(self._gap(parcel))
+            if not self._transport.send(data):
+                return
+            self._out.sent(now)
+
+    def _announce(self) -> bool:
+        for schema, names in enumerate(self._framer.schemas):
+            if schema in self._announced:
+                continue
+            frame: Frame = Schema(self._stream, wall_time(), monotonic_time(), schema, names)
+            if not self._transport.send(encode(frame)):
+                return False
+            self._announced.add(schema)
+        return True
+
+    def _gap(self, parcel: Parcel) -> Gap:
+        return Gap(
+            self._stream,
+            parcel.seq,
+            wall_time(),
+            monotonic_time(),
+            parcel.last_seq,
+            parcel.row,
+            parcel.end_row,
+            parcel.span,
+            parcel.reason,
+        )
+
+    def _answer(self) -> None:
+        with self._lock:
+            waiting = self._tickets
+            self._tickets = [
+                ticket
+                for ticket in waiting
+                if ticket.row is None or self._out.base_row < ticket.row
+            ]
+        for ticket in waiting:
+            if ticket.row is not None and self._out.base_row >= ticket.row:
+                ticket.done.set()
+
+    def _drain(self, deadline: float, how: str) -> None:
+        """Deliver what is left until it is acknowledged or time is up, then say goodbye."""
+        give_up = self._started_at + _NEVER_CONNECTED_S
+        while True:
+            now = monotonic_time()
+            self._turn(now)
+            if self._out.is_empty and not self._unready and not self._outbox.rows:
+                break
+            if now >= deadline or (not self._ever_connected and now >= give_up):
+                break
+            self._transport.wait(_DRAIN_POLL_S)
+        self.dropped_pending = len(self._unready) + len(self._outbox.rows)
+        left = self._out.held_rows + self.dropped_pending
+        if left:
+            self._warn("undelivered", f"{left} rows were not acknowledged before the process ended")
+        self._beat()
+        bye = Bye(self._stream, wall_time(), monotonic_time(), self._out.next_seq, how)
+        self._transport.send(encode(bye))
+        self._transport.close(max(min(_BYE_LINGER_S, deadline - monotonic_time()), 0.0))

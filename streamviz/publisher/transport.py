@@ -1,0 +1,143 @@
+"""Bytes to the server and back: the training side's only ZeroMQ.
+
+Law: nothing here waits longer than it is told. The socket belongs to the thread that uses it
+after construction, the sender's.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Protocol
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+__all__ = ["NoHeadroom", "Transport", "ZmqTransport"]
+
+_QUEUE_FRAMES = 64
+"""Frames in ZeroMQ's own queue. Its memory is not counted by us and is lost with a connection,
+so the frames wait in our buffer instead."""
+
+_SPARE_DESCRIPTORS = 16
+_ACK_BYTES = 4096
+
+
+class NoHeadroom(Exception):
+    """Descriptors or threads are about to run out.
+
+    libzmq 4.3.5 calls ``abort()`` when it runs out of either while a context is made, which would
+    end the training.
+    """
+
+
+class Transport(Protocol):
+    """What the sender needs of a connection."""
+
+    def send(self, data: bytes) -> bool:
+        """Hand over a frame; false if it cannot be taken now."""
+
+    def receive(self) -> bytes | None:
+        """Return what came back, ``None`` if nothing did."""
+
+    def connections(self) -> int:
+        """Return how many connections were made since the last call."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a server is there, as far as is known."""
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until something comes back, at most ``timeout_s`` seconds."""
+
+    def close(self, linger_s: float) -> None:
+        """Let go, after at most ``linger_s`` seconds."""
+
+
+class ZmqTransport:
+    """A DEALER socket that connects, and connects again, for ever.
+
+    Raises:
+        NoHeadroom: Too few descriptors or threads are left to make a context safely.
+        zmq.ZMQError: ZeroMQ could not make its sockets.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        _check_headroom()
+        self.is_connected = False
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        for option, value in (
+            (zmq.SNDHWM, _QUEUE_FRAMES),
+            (zmq.RCVHWM, _QUEUE_FRAMES),
+            (zmq.IMMEDIATE, 1),  # no peer, no queue: refuse instead
+            (zmq.LINGER, 0),
+            (zmq.HEARTBEAT_IVL, 5_000),  # finds cut cables and frozen hosts
+            (zmq.HEARTBEAT_TIMEOUT, 15_000),
+            (zmq.HEARTBEAT_TTL, 15_000),
+            (zmq.RECONNECT_IVL, 200),
+            (zmq.RECONNECT_IVL_MAX, 5_000),
+            (zmq.HANDSHAKE_IVL, 5_000),
+            (zmq.MAXMSGSIZE, _ACK_BYTES),
+            (zmq.IPV6, 1),
+        ):
+            self._socket.setsockopt(option, value)
+        self._monitor = self._socket.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+        )
+        self._socket.connect(endpoint)
+
+    def send(self, data: bytes) -> bool:
+        """Hand over a frame; false if there is no server or its queue is full."""
+        try:
+            self._socket.send(data, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def receive(self) -> bytes | None:
+        """Return an acknowledgement's bytes, ``None`` if none has come."""
+        try:
+            return self._socket.recv(zmq.NOBLOCK)
+        except zmq.Again:
+            return None
+
+    def connections(self) -> int:
+        """Return how many connections were made since the last call."""
+        made = 0
+        while int(self._monitor.get(zmq.EVENTS)) & zmq.POLLIN:
+            event = recv_monitor_message(self._monitor, zmq.NOBLOCK)["event"]
+            self.is_connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            made += self.is_connected
+        return made
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until an acknowledgement comes, at most ``timeout_s`` seconds."""
+        self._socket.poll(round(timeout_s * 1000))
+
+    def close(self, linger_s: float) -> None:
+        """Close, giving what ZeroMQ has queued at most ``linger_s`` seconds."""
+        self._socket.disable_monitor()
+        self._monitor.close(0)
+        self._socket.close(round(linger_s * 1000))
+        self._context.term()
+
+
+def _check_headroom() -> None:
+    spare: list[int] = []
+    try:
+        spare.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(_SPARE_DESCRIPTORS))
+        threads = [threading.Thread(target=_nothing, daemon=True) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    except (OSError, RuntimeError) as error:
+        raise NoHeadroom(str(error)) from None
+    finally:
+        for descriptor in spare:
+            os.close(descriptor)
+
+
+def _nothing() -> None:
+    """Be a thread, for a moment."""
