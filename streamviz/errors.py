@@ -9,6 +9,7 @@
     │   └── DecodeError(ValueError)  what a peer sent breaks the protocol: theirs, counted by reason
     ├── StoreError
     │   ├── StoreFull                a cap on runs or workers is reached
+    │   │   └── BudgetSpent          no memory is left for another run or worker
     │   └── UnknownSeries(KeyError)  no such run or metric
     ├── AddressInUse(OSError)        a port that another process holds
     ├── ExposedAddress               an address others can reach, asked for without protection
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 __all__ = [
     "AddressInUse",
+    "BudgetSpent",
     "ConfigError",
     "DecodeError",
     "EncodeError",
@@ -91,9 +93,26 @@ class StoreFull(StoreError):
     """
 
     def __init__(self, what: str, limit: int) -> None:
-        super().__init__(f"{what}: the cap of {limit} is reached; raise max_{what} to admit more")
+        super().__init__(self._words(what, limit))
         self.what = what
         self.limit = limit
+
+    @staticmethod
+    def _words(what: str, limit: int) -> str:
+        return f"{what}: the cap of {limit} is reached; raise max_{what} to admit more"
+
+
+class BudgetSpent(StoreFull):
+    """The memory budget has no room left for another run or worker.
+
+    Attributes:
+        what: What could not be admitted.
+        limit: The budget in bytes.
+    """
+
+    @staticmethod
+    def _words(what: str, limit: int) -> str:
+        return f"{what}: the memory budget of {limit} bytes is spent; raise --memory to admit more"
 
 
 class UnknownSeries(StoreError, KeyError):

@@ -1,0 +1,151 @@
+"""``streamviz serve``: take in what ranks send, show it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import webbrowser
+from typing import TYPE_CHECKING
+
+from streamviz.config import DEFAULT_ENDPOINT, parse_bytes, parse_endpoint, setting
+from streamviz.errors import ConfigError, MissingExtra
+
+if TYPE_CHECKING:
+    from streamviz.server import Server
+
+__all__ = ["add_parser", "need_server_extra", "page_port", "run_server"]
+
+_DESCRIPTION = """\
+Take in what training processes send and show it in the browser.
+
+Two addresses are printed: the page, to open, and the ingest endpoint, which publishers find by
+themselves on this host; on another one set STREAMVIZ_ENDPOINT.
+"""
+
+_EXAMPLES = """\
+examples:
+  streamviz serve                      page on 127.0.0.1:6166, ingest on 127.0.0.1:6167
+  streamviz serve --open               and open the page
+  streamviz serve --memory 4GiB        keep more of the past at full resolution
+  ssh -L 6166:127.0.0.1:6166 HOST      see the page of a server that runs on HOST
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "serve",
+        help="take in what ranks send, and show it",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address of the page (127.0.0.1)")
+    parser.add_argument(
+        "--port", type=page_port, default=6166, help="port of the page; busy: the next free; 0: any"
+    )
+    parser.add_argument(
+        "--ingest",
+        type=_endpoint,
+        default=None,
+        metavar="ENDPOINT",
+        help=f"where ranks connect ({DEFAULT_ENDPOINT}); port 0: any free one",
+    )
+    parser.add_argument(
+        "--memory",
+        type=_memory,
+        default=2**30,
+        metavar="SIZE",
+        help="what everything held may take (1GiB); the oldest detail goes first, overviews last",
+    )
+    parser.add_argument("--prefix", default="", help="path under which the page lies, as /viz")
+    parser.add_argument("--token", default=None, help="what readers must know (one is made)")
+    parser.add_argument(
+        "--no-token", action="store_true", help="let everybody who reaches the page read it"
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further name by which browsers may call the page, as behind a proxy",
+    )
+    parser.add_argument(
+        "--insecure",
+        action="store_true",
+        help="allow addresses that other machines can reach, without encryption",
+    )
+    parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    need_server_extra("serve")
+    from streamviz.server import Server, ServerConfig
+
+    if arguments.token == "" or (arguments.token and arguments.no_token):
+        raise ConfigError("--token", arguments.token, "some text, or --no-token alone")
+    config = ServerConfig(
+        host=arguments.host,
+        port=arguments.port,
+        ingest=setting("ingest", arguments.ingest, DEFAULT_ENDPOINT, parse_endpoint),
+        memory=arguments.memory,
+        prefix=arguments.prefix,
+        token="" if arguments.no_token else arguments.token,
+        allow_hosts=tuple(arguments.allow_host),
+        insecure=arguments.insecure,
+    )
+
+    async def main() -> None:
+        server = Server(config)
+        stop = asyncio.Event()
+        await run_server(server, stop, open_page=arguments.open)
+
+    asyncio.run(main())
+    return 0
+
+
+async def run_server(server: Server, stop: asyncio.Event, *, open_page: bool) -> None:
+    """Serve until a signal comes or ``stop`` is set, and say where."""
+    from streamviz.server import stop_on_signals
+
+    stop_on_signals(stop)
+    serving = asyncio.ensure_future(server.run(stop))
+    # One turn of the loop: both ports accept connections when they are announced.
+    await asyncio.sleep(0)
+    if server.port_moved:
+        print("the page's port is busy: taking the next free one", flush=True)
+    print(f"page: {server.page}", flush=True)
+    print(f"ingest: {server.ingest}", flush=True)
+    if open_page:
+        webbrowser.open(server.page)
+    await serving
+
+
+def need_server_extra(command: str) -> None:
+    """Raise MissingExtra if what a server needs is not installed."""
+    for package in ("bokeh", "prometheus_client"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra(f"streamviz {command}", "server", package)
+
+
+def page_port(text: str) -> int:
+    """Return a port from the command line."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a port from 0 to 65535")
+    return int(text)
+
+
+def _memory(text: str) -> int:
+    try:
+        return parse_bytes(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected {error.expected}") from None
+
+
+def _endpoint(text: str) -> str:
+    try:
+        return parse_endpoint(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected {error.expected}") from None

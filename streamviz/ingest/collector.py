@@ -1,0 +1,373 @@
+"""Frames in, store writes and acknowledgements out.
+
+Law: no socket, no thread, no clock of its own; the same frames in the same order always leave
+the same store. Whatever a peer sends, only its own stream can suffer.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamviz.counters import Counters
+from streamviz.errors import DecodeError, StoreFull
+from streamviz.ingest.liveness import GONE_AFTER_S, STALE_AFTER_S, WorkerEvent, WorkerState
+from streamviz.ingest.roster import Roster, RunInfo
+from streamviz.ingest.stream import Stream, Worker
+from streamviz.store.gaps import Gap as StoredGap
+from streamviz.store.store import Store
+from streamviz.store.table import Table
+from streamviz.wire.codec import decode
+from streamviz.wire.delivery import Verdict
+from streamviz.wire.frames import (
+    MAX_STEP,
+    Ack,
+    Batch,
+    Bye,
+    Frame,
+    Gap,
+    Heartbeat,
+    Hello,
+    Samples,
+    Schema,
+    Span,
+)
+
+__all__ = ["Collector"]
+
+WINDOW_BYTES = 1 << 20
+"""What one stream may have under way; all streams together share :data:`WINDOWS_BYTES`."""
+WINDOWS_BYTES = 256 << 20
+LEAST_WINDOW_BYTES = 16 << 10
+
+FRAMES_PER_S = 20_000
+"""Frames the fleet is asked to stay below: about half a core of receiving."""
+LEAST_FLUSH_MS, MOST_FLUSH_MS = 20, 1000
+
+ACK_EVERY_S = 0.05
+_FORGET_S = 3600.0
+"""How long a stream that ended or is gone stays known, for late frames of it."""
+
+_FORMER_SERVER = "former server"
+
+
+class Collector:
+    """Decodes frames, keeps delivery in order, writes the store, knows who is alive.
+
+    Owner: the ingest thread. Holds one :class:`Stream` per stream, up to ``max_streams``.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        roster: Roster,
+        counters: Counters,
+        *,
+        epoch: int,
+        max_streams: int = 20_000,
+    ) -> None:
+        """Start with nobody known.
+
+        Args:
+            store: Where samples go.
+            roster: Where snapshots of the workers go.
+            counters: Where frames are counted.
+            epoch: Random number of this server start.
+            max_streams: Streams known at a time; further ones are refused and counted.
+        """
+        self._store = store
+        self._roster = roster
+        self._counters = counters
+        self._epoch = epoch
+        self._max_streams = max_streams
+        self._streams: dict[bytes, Stream] = {}
+        self._workers: dict[tuple[str, int], list[Worker]] = {}
+        self._runs: dict[str, tuple[float, dict[str, object]]] = {}
+        self._changed_runs: set[str] = set()
+        self._due: dict[bytes, Stream] = {}
+        self._urgent: list[tuple[bytes, Ack]] = []
+        self._acked_at = 0.0
+        self._tallies: dict[str, int] = {}
+        self.rows_stored = 0
+
+    # -- frames ----------------------------------------------------------------------------
+
+    def receive(self, peer: bytes, data: bytes, now: float) -> None:
+        """Take one message.
+
+        Args:
+            peer: The socket's name for the connection it came on.
+            data: The message.
+            now: Wall time of its arrival, seconds since the epoch.
+        """
+        self._tally("frames_received_total")
+        self._tally("bytes_received_total", len(data))
+        try:
+            frame = decode(data)
+        except DecodeError as error:
+            self._counters.add("frames_bad_total", reason=error.reason)
+            return
+        if type(frame) is Hello:
+            self._greet(peer, frame, now)
+            return
+        stream = self._streams.get(frame.stream)
+        if stream is None:
+            # Its sender met an earlier server: the new epoch in the answer tells it to say hello.
+            self._urgent.append((peer, self._ack(0)))
+            return
+        stream.peer = peer
+        stream.offset = min(stream.offset, now - frame.wall)
+        if type(frame) is Samples:
+            self._take_samples(stream, frame, len(data), now)
+        else:
+            self._take_other(stream, frame, now)
+
+    def _take_other(self, stream: Stream, frame: Frame, now: float) -> None:
+        if isinstance(frame, Schema):
+            stream.tables[frame.schema] = self._store.open_table(stream.hello.run, frame.names)
+        elif isinstance(frame, Heartbeat):
+            self._take_heartbeat(stream, frame, now)
+        elif isinstance(frame, Gap):
+            self._take_gap(stream, frame, now)
+        elif isinstance(frame, Bye):
+            self._take_bye(stream, frame, now)
+
+    def _greet(self, peer: bytes, hello: Hello, now: float) -> None:
+        stream = self._streams.get(hello.stream)
+        if stream is None:
+            if len(self._streams) >= self._max_streams:
+                self._counters.add("streams_refused_total", reason="too many streams")
+                return
+            stream = Stream(peer, hello)
+            try:
+                stream.worker = self._known_worker(hello, now)
+            except StoreFull as error:
+                self._counters.add("streams_refused_total", reason=f"too many {error.what}")
+                return
+            self._streams[hello.stream] = stream
+            self._tally("streams_opened_total")
+        stream.peer, stream.hello = peer, hello
+        stream.tables.clear()
+        stream.offset = min(stream.offset, now - hello.wall)
+        missing = stream.incoming.hello(hello.base_seq, hello.base_row)
+        if missing and hello.base_span is not None:
+            self._draw_gap(stream, hello.base_span, missing, _FORMER_SERVER, now)
+        if stream.worker is not None:
+            self._meet(stream.worker, WorkerEvent.HEARTBEAT, now)
+        self._urgent.append((peer, self._ack(stream.incoming.next_seq)))
+
+    def _take_samples(self, stream: Stream, frame: Samples, size: int, now: float) -> None:
+        try:
+            tables = [stream.tables[batch.schema] for batch in frame.batches]
+        except KeyError:
+            # Its announcement was lost with a connection; it will be announced again.
+            self._tally("frames_ahead_total")
+            return
+        incoming = stream.incoming
+        verdict = incoming.samples(frame.seq, frame.row, frame.rows)
+        stream.unacknowledged_bytes += size
+        self._due[frame.stream] = stream
+        if verdict is Verdict.ACCEPT:
+            first_step = int.from_bytes(frame.batches[0].steps[:8], "little")
+            worker = stream.worker or self._new_worker(stream, first_step, now)
+            for table, batch in zip(tables, frame.batches, strict=True):
+                if not self._store_batch(worker, table, batch):
+                    span = Span(worker.last_step or 0, worker.last_step or 0, now, now)
+                    self._draw_gap(stream, span, batch.rows, "refused", now)
+            self._meet(worker, WorkerEvent.SAMPLES, now)
+        elif verdict is Verdict.DUPLICATE:
+            self._tally("frames_duplicate_total")
+        elif verdict is Verdict.AHEAD:
+            self._tally("frames_ahead_total")
+        else:
+            self._counters.add("frames_bad_total", reason="row numbers")
+
+    def _store_batch(self, worker: Worker, table: Table, batch: Batch) -> bool:
+        """Write one batch; false if its columns hold what no sender may send."""
+        steps = np.frombuffer(batch.steps, dtype="<i8")
+        times = np.frombuffer(batch.times, dtype="<f8")
+        values = np.frombuffer(batch.values, dtype="<f8")
+        width = values.size // steps.size
+        # A negative step is beyond every limit when its bits are read as unsigned; the sum of
+        # times is finite only if all are.
+        if (
+            width * steps.size != values.size
+            or width != len(table.names)
+            or np.maximum.reduce(steps.view("<u8")) > MAX_STEP
+            or not np.isfinite(np.add.reduce(times))
+        ):
+            self._counters.add("frames_bad_total", reason="bad column")
+            return False
+        self._store.append(table, worker.index, steps, times, values.reshape(-1, width))
+        last = int(steps[-1])
+        if worker.last_step is None or last > worker.last_step:
+            worker.last_step = last
+        self.rows_stored += steps.size
+        self._tally("rows_received_total", steps.size)
+        self._tally("samples_received_total", values.size)
+        if not np.isfinite(np.add.reduce(values)):
+            bad = values.size - int(np.count_nonzero(np.isfinite(values)))
+            self._tally("nonfinite_total", bad)
+        return True
+
+    def _take_gap(self, stream: Stream, gap: Gap, now: float) -> None:
+        verdict, missing = stream.incoming.gap(gap.seq, gap.last_seq, gap.end_row)
+        self._due[gap.stream] = stream
+        if verdict is Verdict.ACCEPT and missing:
+            self._draw_gap(stream, gap.span, missing, gap.reason, now)
+        elif verdict is Verdict.AHEAD:
+            self._tally("frames_ahead_total")
+        elif verdict is Verdict.BROKEN:
+            self._counters.add("frames_bad_total", reason="row numbers")
+
+    def _draw_gap(self, stream: Stream, span: Span, rows: int, reason: str, now: float) -> None:
+        worker = stream.worker or self._new_worker(stream, span.first_step, now)
+        self._store.add_gap(worker.run, worker.index, StoredGap(*span, rows, reason))
+        self._counters.add("gaps_total", reason=reason)
+        self._counters.add("gap_rows_total", rows, reason=reason)
+        self._changed_runs.add(worker.run)
+
+    def _take_heartbeat(self, stream: Stream, beat: Heartbeat, now: float) -> None:
+        worker = stream.worker
+        if worker is None:
+            return
+        if stream.hello.parent is None:
+            worker.heartbeat = beat
+        self._meet(worker, WorkerEvent.HEARTBEAT, now)
+
+    def _take_bye(self, stream: Stream, bye: Bye, now: float) -> None:
+        self._urgent.append((stream.peer, self._ack(stream.incoming.next_seq)))
+        # A forked child that ends leaves its rank alive.
+        if stream.worker is None or stream.hello.parent is not None:
+            return
+        stream.worker.ended = bye.how
+        event = WorkerEvent.BYE_OK if bye.how == "ok" else WorkerEvent.BYE_ERROR
+        self._meet(stream.worker, event, now)
+
+    # -- workers ---------------------------------------------------------------------------
+
+    def _known_worker(self, hello: Hello, now: float) -> Worker | None:
+        """Return the worker a new stream speaks for, ``None`` if its first step must tell."""
+        parent = self._streams.get(hello.parent) if hello.parent is not None else None
+        if parent is not None:
+            return parent.worker
+        earlier = self._workers.get((hello.run, hello.rank), [])
+        if not earlier or hello.attempt > earlier[-1].attempt:
+            return self._open_worker(hello, hello.attempt, now)
+        return None
+
+    def _new_worker(self, stream: Stream, first_step: int, now: float) -> Worker:
+        """Decide by its first step whether a stream goes on where the last one ended."""
+        hello = stream.hello
+        last = self._workers[hello.run, hello.rank][-1]
+        goes_on = last.last_step is None or first_step > last.last_step
+        if last.state is WorkerState.LIVE:
+            self._tally("duplicate_ranks_total")
+            goes_on = False
+        if goes_on:
+            last.hello, last.ended, last.state = hello, None, WorkerState.LIVE
+            stream.worker = last
+        else:
+            stream.worker = self._open_worker(hello, last.attempt + 1, now)
+        return stream.worker
+
+    def _open_worker(self, hello: Hello, attempt: int, now: float) -> Worker:
+        index = self._store.open_worker(hello.run, hello.rank, attempt)
+        worker = Worker(hello.run, hello.rank, attempt, index, hello, started=now, last_time=now)
+        self._workers.setdefault((hello.run, hello.rank), []).append(worker)
+        started, config = self._runs.get(hello.run, (now, {}))
+        self._runs[hello.run] = (started, {**config, **hello.config})
+        self._changed_runs.add(hello.run)
+        return worker
+
+    def _meet(self, worker: Worker, event: WorkerEvent, now: float) -> None:
+        worker.meet(event, now)
+        self._changed_runs.add(worker.run)
+
+    # -- the clock's turn ------------------------------------------------------------------
+
+    def acknowledgements(self, now: float) -> list[tuple[bytes, Ack]]:
+        """Return the acknowledgements that are due, with the connections they go to.
+
+        Args:
+            now: Monotonic time, seconds.
+        """
+        acks, self._urgent = self._urgent, []
+        window = self._window()
+        if now - self._acked_at >= ACK_EVERY_S:
+            self._acked_at = now
+            due, self._due = self._due, {}
+        else:
+            due = {
+                name: stream
+                for name, stream in self._due.items()
+                if stream.unacknowledged_bytes > window // 2
+            }
+            for name in due:
+                del self._due[name]
+        for stream in due.values():
+            stream.unacknowledged_bytes = 0
+            acks.append((stream.peer, self._ack(stream.incoming.next_seq)))
+        self._tally("acks_sent_total", len(acks))
+        return acks
+
+    def tick(self, now: float) -> None:
+        """Find out who has fallen silent, publish snapshots, flush the tallies.
+
+        Args:
+            now: Wall time, seconds since the epoch.
+        """
+        for workers in self._workers.values():
+            worker = workers[-1]
+            silent_s = now - worker.last_time
+            if silent_s > STALE_AFTER_S:
+                event = WorkerEvent.LOST if silent_s > GONE_AFTER_S else WorkerEvent.SILENT
+                if worker.meet(event, now):
+                    self._changed_runs.add(worker.run)
+        changed, self._changed_runs = self._changed_runs, set()
+        if changed:
+            self._publish(changed)
+        self._forget(now)
+        tallies, self._tallies = self._tallies, {}
+        for name, amount in tallies.items():
+            self._counters.add(name, amount)
+
+    def _publish(self, runs: set[str]) -> None:
+        by_run: dict[str, list[Worker]] = {run: [] for run in runs}
+        for (run, _), workers in self._workers.items():
+            if run in by_run:
+                by_run[run].extend(workers)
+        for run, workers in by_run.items():
+            started, config = self._runs[run]
+            workers.sort(key=lambda worker: (worker.rank, worker.attempt))
+            infos = tuple(worker.info() for worker in workers)
+            self._roster.replace(RunInfo(run=run, started=started, workers=infos, config=config))
+
+    def _forget(self, now: float) -> None:
+        """Let go of streams whose worker has long ended, when there are many."""
+        if len(self._streams) < self._max_streams // 2:
+            return
+        over = (WorkerState.DONE, WorkerState.FAILED, WorkerState.GONE)
+        self._streams = {
+            name: stream
+            for name, stream in self._streams.items()
+            if stream.worker is None
+            or stream.worker.state not in over
+            or now - stream.worker.last_time < _FORGET_S
+        }
+
+    def _ack(self, next_seq: int) -> Ack:
+        flush_ms = 1000 * len(self._streams) // FRAMES_PER_S
+        return Ack(
+            epoch=self._epoch,
+            next_seq=next_seq,
+            window=self._window(),
+            flush_ms=min(max(flush_ms, LEAST_FLUSH_MS), MOST_FLUSH_MS),
+        )
+
+    def _window(self) -> int:
+        share = WINDOWS_BYTES // max(len(self._streams), 1)
+        return min(max(share, LEAST_WINDOW_BYTES), WINDOW_BYTES)
+
+    def _tally(self, name: str, amount: int = 1) -> None:
+        """Count without the counters' lock, which is taken once a tick."""
+        self._tallies[name] = self._tallies.get(name, 0) + amount

@@ -1,0 +1,146 @@
+"""Sockets to bytes: the ingest thread, and the server side's only ZeroMQ.
+
+Law: it hands over what arrives and sends what it is given; what a frame means is the
+collector's.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Callable
+
+import zmq
+
+from streamviz.clock import monotonic_time, wall_time
+from streamviz.counters import Counters
+from streamviz.errors import AddressInUse, ConfigError
+from streamviz.ingest.collector import Collector
+from streamviz.ingest.holder import holder_of
+from streamviz.wire.codec import MAX_FRAME_BYTES, encode_ack
+
+__all__ = ["Receiver"]
+
+_log = logging.getLogger("streamviz.ingest")
+
+_QUEUE_FRAMES = 64
+_BURST = 256
+"""Frames taken before acknowledgements and the clock get their turn."""
+_POLL_MS = 20
+TICK_S = 0.25
+
+
+class Receiver:
+    """Binds the ingest socket and feeds the collector from a thread of its own.
+
+    Raises:
+        AddressInUse: Another process holds the port; the message names it.
+        ConfigError: The address cannot be bound.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        collector: Collector,
+        counters: Counters,
+        on_rows: Callable[[], None],
+    ) -> None:
+        """Bind.
+
+        Args:
+            endpoint: ``tcp://HOST:PORT``; port 0 picks a free one.
+            collector: Takes the frames. Only this thread touches it from now on.
+            counters: Where unreadable messages are counted.
+            on_rows: Called from the ingest thread after rows were stored.
+        """
+        self._collector = collector
+        self._counters = counters
+        self._on_rows = on_rows
+        self._stopping = threading.Event()
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.ROUTER)
+        for option, value in (
+            (zmq.SNDHWM, _QUEUE_FRAMES),
+            (zmq.RCVHWM, _QUEUE_FRAMES),
+            (zmq.MAXMSGSIZE, MAX_FRAME_BYTES),
+            (zmq.BACKLOG, 4096),  # a fleet reconnects at once
+            (zmq.HEARTBEAT_IVL, 5_000),
+            (zmq.HEARTBEAT_TIMEOUT, 15_000),
+            (zmq.HANDSHAKE_IVL, 5_000),
+            (zmq.LINGER, 0),
+            (zmq.IPV6, 1),
+        ):
+            self._socket.setsockopt(option, value)
+        try:
+            self._socket.bind(re.sub(r":0$", ":*", endpoint))
+        except zmq.ZMQError as error:
+            self.abandon()
+            if error.errno == zmq.EADDRINUSE:
+                port = int(endpoint.rpartition(":")[2])
+                raise AddressInUse(
+                    f"ingest port {port} is held by {holder_of(port)}; end it, or choose another "
+                    "with --ingest (and STREAMVIZ_ENDPOINT for the publishers)"
+                ) from None
+            raise ConfigError("--ingest", endpoint, f"an address of this host ({error})") from None
+        self.endpoint: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+        self._thread = threading.Thread(target=self._run, name="streamviz-ingest", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def abandon(self) -> None:
+        """Give the port back without having started."""
+        self._socket.close(0)
+        self._context.term()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Acknowledge what is committed, close the socket, end the thread."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            ticked_at = 0.0
+            while not self._stopping.is_set():
+                self._socket.poll(_POLL_MS)
+                before = self._collector.rows_stored
+                self._take_burst()
+                if self._collector.rows_stored > before:
+                    self._on_rows()
+                now = monotonic_time()
+                self._send_acks(now)
+                if now - ticked_at >= TICK_S:
+                    ticked_at = now
+                    self._collector.tick(wall_time())
+            self._send_acks(monotonic_time() + 1.0)
+        except Exception:
+            # A dead ingest thread must be heard of: the page would show silence for health.
+            _log.exception("ingest stopped")
+            raise
+        finally:
+            self._socket.close(100)
+            self._context.term()
+
+    def _take_burst(self) -> None:
+        """Take what is there, up to a burst."""
+        now = wall_time()
+        for _ in range(_BURST):
+            try:
+                parts = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if len(parts) != 2:  # the peer's name and one part
+                self._counters.add("frames_bad_total", reason="multipart")
+                continue
+            self._collector.receive(parts[0], parts[1], now)
+
+    def _send_acks(self, now: float) -> None:
+        for peer, ack in self._collector.acknowledgements(now):
+            try:
+                self._socket.send_multipart((peer, encode_ack(ack)), zmq.NOBLOCK)
+            except zmq.ZMQError:
+                # Gone, or not reading: acknowledgements are cumulative, the next one will do.
+                continue

@@ -1,0 +1,166 @@
+"""The composition root: builds the parts, joins them, starts and stops them in order.
+
+Law: no rule of its own; what a part does is decided in the part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import secrets
+import signal
+import sys
+from dataclasses import dataclass
+
+from bokeh.server.server import Server as BokehServer
+from tornado.ioloop import IOLoop
+
+from streamviz.config import DEFAULT_ENDPOINT
+from streamviz.counters import Counters
+from streamviz.errors import AddressInUse, ConfigError
+from streamviz.ingest.collector import Collector
+from streamviz.ingest.holder import holder_of
+from streamviz.ingest.receiver import Receiver
+from streamviz.ingest.roster import Roster
+from streamviz.security.exposure import (
+    allowed_hosts,
+    check_ingest_endpoint,
+    check_page_address,
+    is_any,
+)
+from streamviz.security.tokens import make_token
+from streamviz.store.store import Store
+from streamviz.views.access import Door
+from streamviz.views.dashboard import Dashboard, routes, settings
+from streamviz.views.hub import Hub
+
+__all__ = ["Server", "ServerConfig"]
+
+_PORTS_TRIED = 50
+_SWITCH_INTERVAL_S = 0.001
+"""The interpreter's hand-over between threads: at its default of 5 ms a busy ingest thread
+doubles the time that a picture waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """What a server can be told; the defaults are those of ``streamviz serve``."""
+
+    host: str = "127.0.0.1"
+    port: int = 6166
+    ingest: str = DEFAULT_ENDPOINT
+    memory: int = 2**30
+    """Bytes that everything held may take."""
+    prefix: str = ""
+    token: str | None = None
+    """What readers must know; ``None`` makes one, ``""`` asks for none."""
+    allow_hosts: tuple[str, ...] = ()
+    insecure: bool = False
+
+
+class Server:
+    """A running streamviz server.
+
+    Raises:
+        AddressInUse: The ingest port is held, or no page port is free.
+        ConfigError: A setting cannot be used.
+        ExposedAddress: An address others can reach was asked for without protection.
+
+    Attributes:
+        page: Address of the page, its token included.
+        ingest: The ingest endpoint, with the port that was bound.
+        port_moved: Whether the page's port was busy and the next free one was taken.
+    """
+
+    def __init__(self, config: ServerConfig) -> None:
+        """Bind both ports; nothing is served before :meth:`run`."""
+        token = make_token() if config.token is None else config.token or None
+        check_page_address(
+            config.host, token=token is not None, encrypted=False, insecure=config.insecure
+        )
+        check_ingest_endpoint(config.ingest, encrypted=False, insecure=config.insecure)
+        counters = Counters()
+        store = Store(config.memory, counters=counters)
+        roster = Roster()
+        self._hub = Hub(store, roster, counters)
+        collector = Collector(store, roster, counters, epoch=secrets.randbits(62))
+        self._receiver = Receiver(config.ingest, collector, counters, on_rows=self._hub.wake)
+        self.ingest = self._receiver.endpoint
+        self._hub.ingest_endpoint = self.ingest
+        door = Door(
+            token=token,
+            hosts=allowed_hosts(config.host, config.allow_hosts),
+            any_address=is_any(config.host),
+            prefix=config.prefix,
+        )
+        self._dashboard = Dashboard(
+            store=store, roster=roster, counters=counters, hub=self._hub, door=door
+        )
+        self._bokeh: BokehServer | None = None
+        try:
+            self._bind_page(config)
+        except BaseException:
+            self._receiver.abandon()
+            raise
+        shown = "127.0.0.1" if is_any(config.host) else config.host
+        shown = f"[{shown}]" if ":" in shown else shown
+        query = f"?token={token}" if token else ""
+        self.page = f"http://{shown}:{door.port}{door.prefix}/{query}"
+        self.port_moved = config.port not in (0, door.port)
+
+    def _bind_page(self, config: ServerConfig) -> None:
+        ports = [0] if config.port == 0 else range(config.port, config.port + _PORTS_TRIED)
+        for port in ports:
+            if port > 65535:  # noqa: PLR2004
+                break
+            try:
+                self._bokeh = self._make_bokeh(config.host, port)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise ConfigError(
+                        "--host", config.host, f"an address of this host ({error.strerror})"
+                    ) from None
+                continue
+            bound = self._bokeh.port
+            assert bound is not None  # noqa: S101 - it listens
+            self._dashboard.door.port = bound
+            return
+        raise AddressInUse(
+            f"page ports {config.port} to {config.port + _PORTS_TRIED - 1} are held, the first by "
+            f"{holder_of(config.port)}; choose another with --port"
+        )
+
+    def _make_bokeh(self, host: str, port: int) -> BokehServer:
+        return BokehServer(
+            {},
+            io_loop=IOLoop.current(),
+            address=host,
+            port=port,
+            prefix=self._dashboard.door.prefix,
+            extra_patterns=routes(self._dashboard),
+            keep_alive_milliseconds=0,
+            check_unused_sessions_milliseconds=60_000,
+            **settings(self._dashboard),
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until ``stop`` is set, then end cleanly."""
+        assert self._bokeh is not None  # noqa: S101 - the constructor has bound it
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        loop = asyncio.get_running_loop()
+        self._bokeh.start()
+        self._hub.start(loop)
+        self._receiver.start()
+        try:
+            await stop.wait()
+        finally:
+            self._hub.stop()
+            self._bokeh.stop(wait=False)
+            await loop.run_in_executor(None, self._receiver.stop)
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Let SIGINT and SIGTERM set an event of the running loop."""
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, stop.set)

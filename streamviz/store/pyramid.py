@@ -1,0 +1,277 @@
+"""The whole history of a table at a fixed cost: extremes, sums and counts on a coarsening grid.
+
+Only buckets that hold a row take a place, so a metric that is sent every hundredth step, or one
+step far off, costs no resolution. When the places run out the grid coarsens.
+
+Law: every row ever folded is in exactly one cell; minima, maxima and counts are exact for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamviz.store.grid import FloatArray, IntArray, Sums, finest_shift, group_starts
+
+__all__ = ["BUCKETS_MAX", "BUCKETS_MIN", "Overview", "overview_bytes"]
+
+BUCKETS_MIN = 64
+BUCKETS_MAX = 1024
+_NOTHING = np.array([[np.inf], [-np.inf], [0.0]])
+"""Minimum, maximum and sum of no values."""
+
+
+def overview_bytes(buckets: int, columns: int, width: int) -> int:
+    """Return the bytes of an overview's arrays."""
+    return buckets * (16 + columns * (12 + 28 * width)) + columns * 32
+
+
+class Overview:
+    """Cells ``[bucket, worker column, metric]``.
+
+    Owner: the table, under the store's lock. Holds: at most :data:`BUCKETS_MAX` buckets.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.buckets = BUCKETS_MIN
+        """Places for buckets."""
+        self.columns = 1
+        """Places for workers."""
+        self.shift = 0
+        self.size = 0
+        """Places taken; always the first ones."""
+        self.distinct_before = 0
+        """Buckets there were at ``shift - 1`` when the grid last coarsened: what a finer grid
+        would take at least. 0 while ``shift`` is 0."""
+        self._ids = np.empty(self.buckets, np.int64)
+        """Bucket numbers, ascending in the first ``size``."""
+        self._place = np.empty(self.buckets, np.int64)
+        """Place of each of those in the arrays: a late bucket need not move the others."""
+        self._allocate(self.buckets, 1)
+        self.evicted_step = np.full(1, -1, np.int64)
+        """Per column, the highest step among the rows that the ring no longer holds; -1: none."""
+        self.last_step = np.full(1, -1, np.int64)
+        self.last_time = np.full(1, -np.inf)
+        self.rows_of = np.zeros(1, np.int64)
+        """Per column, rows ever folded."""
+
+    def _allocate(self, buckets: int, columns: int) -> None:
+        # Minimum, maximum and sum side by side: a fold is bound by cache misses, one a cell here.
+        self._value = np.empty((buckets, columns, 3, self.width))
+        self._bad = np.empty((buckets, columns, self.width), np.uint32)
+        self._rows = np.empty((buckets, columns), np.uint32)
+        self._time_sum = np.empty((buckets, columns))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return overview_bytes(self.buckets, self.columns, self.width)
+
+    @property
+    def ids(self) -> IntArray:
+        """The bucket numbers, ``int64[size]``, ascending."""
+        return self._ids[: self.size]
+
+    def resize(self, buckets: int, columns: int) -> None:
+        """Move to arrays of another size, which must hold all buckets and columns in use."""
+        size, kept = self.size, self.columns
+        value, bad, rows, time_sum = self._value, self._bad, self._rows, self._time_sum
+        self._allocate(buckets, columns)
+        self._clear(slice(0, size), slice(kept, columns))
+        self._value[:size, :kept] = value[:size]
+        self._bad[:size, :kept] = bad[:size]
+        self._rows[:size, :kept] = rows[:size]
+        self._time_sum[:size, :kept] = time_sum[:size]
+        for name in ("_ids", "_place"):
+            fresh = np.empty(buckets, np.int64)
+            fresh[: self.size] = getattr(self, name)[: self.size]
+            setattr(self, name, fresh)
+        self.buckets, self.columns = buckets, columns
+        for name, start in (
+            ("evicted_step", -1),
+            ("last_step", -1),
+            ("last_time", -np.inf),
+            ("rows_of", 0),
+        ):
+            array = getattr(self, name)
+            fresh = np.full(columns, start, array.dtype)
+            fresh[:kept] = array
+            setattr(self, name, fresh)
+
+    def _clear(self, places: slice, columns: slice) -> None:
+        self._value[places, columns] = _NOTHING
+        for array in (self._bad, self._rows, self._time_sum):
+            array[places, columns] = 0
+
+    def coarsen(self, by: int) -> None:
+        """Widen every bucket ``1 << by`` times, in one pass."""
+        ids = self.ids >> by
+        starts = group_starts(ids)
+        place = self._place[: self.size]
+        in_order = bool((place == np.arange(self.size)).all())
+        for array, merge in (
+            (self._value[:, :, 0], np.minimum),
+            (self._value[:, :, 1], np.maximum),
+            (self._value[:, :, 2], np.add),
+            (self._bad, np.add),
+            (self._rows, np.add),
+            (self._time_sum, np.add),
+        ):
+            source = array[: self.size] if in_order else array[place]
+            with np.errstate(over="ignore", invalid="ignore"):
+                array[: starts.size] = merge.reduceat(source, starts, axis=0)
+        self.distinct_before = int(np.count_nonzero(np.diff(self.ids >> (by - 1)))) + 1
+        self.size = starts.size
+        self._ids[: self.size] = ids[starts]
+        self._place[: self.size] = np.arange(self.size)
+        self.shift += by
+
+    def shrink(self, buckets: int) -> None:
+        """Coarsen until ``buckets`` places are enough, and give the others back."""
+        by = finest_shift(self.ids, buckets)
+        if by:
+            self.coarsen(by)
+        self.resize(buckets, self.columns)
+
+    def fold(
+        self,
+        column: NDArray[np.int32],
+        step: IntArray,
+        time: FloatArray,
+        values: FloatArray,
+        grow: Callable[[], bool],
+    ) -> None:
+        """Add rows.
+
+        Args:
+            column: ``int32[S]``, below ``columns``.
+            step: ``int64[S]``, 0 to 2**53.
+            time: ``float64[S]``, seconds since the epoch.
+            values: ``float64[S, K]``.
+            grow: Doubles ``buckets`` if the budget allows; says whether it did.
+        """
+        column = column.astype(np.int64)
+        np.maximum.at(self.last_step, column, step)
+        np.fmax.at(self.last_time, column, time)
+        self.rows_of += np.bincount(column, minlength=self.columns)
+        cell = self._places(step, grow)
+        cell *= self.columns
+        cell += column
+        order = cell.argsort(kind="stable")
+        cell, time, values = cell[order], time[order], values.take(order, axis=0)
+        starts = group_starts(cell)
+        if starts.size == cell.size:
+            self._rows.reshape(-1)[cell] += np.uint32(1)
+            self._time_sum.reshape(-1)[cell] += time
+            self._fold_values(cell, values, None)
+        else:
+            ends = np.append(starts[1:], cell.size)
+            cell = cell[starts]
+            self._rows.reshape(-1)[cell] += (ends - starts).astype(np.uint32)
+            self._time_sum.reshape(-1)[cell] += np.add.reduceat(time, starts)
+            self._fold_values(cell, values, starts)
+
+    def _fold_values(
+        self, cell: IntArray, values: FloatArray, starts: NDArray[np.intp] | None
+    ) -> None:
+        """Add values sorted by cell; ``starts`` is None when each cell has one row."""
+        low = high = addend = values
+        finite = np.isfinite(values)
+        if not finite.all():
+            low = np.where(finite, values, np.inf)
+            high = np.where(finite, values, -np.inf)
+            addend = np.where(finite, values, 0.0)
+            bad = (~finite).astype(np.uint32)
+            if starts is not None:
+                bad = np.add.reduceat(bad, starts, axis=0)
+            self._bad.reshape(-1, self.width)[cell] += bad
+        with np.errstate(over="ignore", invalid="ignore"):
+            if starts is not None:
+                low = np.minimum.reduceat(low, starts, axis=0)
+                high = np.maximum.reduceat(high, starts, axis=0)
+                addend = np.add.reduceat(addend, starts, axis=0)
+            table = self._value.reshape(-1, 3 * self.width)
+            sums = table.take(cell, axis=0)
+            each = sums.reshape(-1, 3, self.width)
+            np.minimum(each[:, 0], low, out=each[:, 0])
+            np.maximum(each[:, 1], high, out=each[:, 1])
+            each[:, 2] += addend
+            table[cell] = sums
+
+    def _places(self, step: IntArray, grow: Callable[[], bool]) -> IntArray:
+        """Return the place of each step's bucket, ``int64[S]``, making the ones that lack."""
+        bucket = step >> self.shift
+        missing = self._missing(bucket)
+        if missing.size:
+            while self.size + missing.size > self.buckets < BUCKETS_MAX and grow():
+                pass
+            if self.size + missing.size > self.buckets:
+                union = np.union1d(self.ids, missing)
+                by = finest_shift(union, self.buckets)
+                finer = int(np.count_nonzero(np.diff(union >> (by - 1)))) + 1
+                if self.size:
+                    self.coarsen(by)
+                else:
+                    self.shift += by
+                self.distinct_before = finer
+                bucket = step >> self.shift
+                missing = self._missing(bucket)
+            self._add(missing)
+        return self._place[self.ids.searchsorted(bucket)]
+
+    def _missing(self, bucket: IntArray) -> IntArray:
+        """Return the distinct buckets that have no place, ascending."""
+        if self.size == 0:
+            return np.unique(bucket)
+        near = self.ids.searchsorted(bucket)
+        near[near == self.size] = 0
+        lacks = self._ids[near] != bucket
+        return np.unique(bucket[lacks]) if lacks.any() else bucket[:0]
+
+    def _add(self, ids: IntArray) -> None:
+        begin, end = self.size, self.size + ids.size
+        self._clear(slice(begin, end), slice(None))
+        self._ids[begin:end] = ids
+        self._place[begin:end] = np.arange(begin, end)
+        self.size = end
+        if 0 < begin < end and self._ids[begin] < self._ids[begin - 1]:
+            order = np.argsort(self._ids[:end], kind="stable")
+            self._ids[:end] = self._ids[order]
+            self._place[:end] = self._place[order]
+
+    def read(self, metric: int, column: IntArray, low: int, high: int) -> tuple[IntArray, Sums]:
+        """Return the buckets of one metric from number ``low`` to ``high``, both included.
+
+        Args:
+            metric: Which of the K.
+            column: ``int64[n]``, the worker columns wanted.
+            low: Bucket number at ``shift``.
+            high: Bucket number at ``shift``.
+
+        Returns:
+            The buckets that hold a row of these columns, ``int64[b]`` ascending, and their sums
+            as arrays ``[b, n]``, copied.
+        """
+        begin, end = np.searchsorted(self.ids, [low, high + 1])
+        ids = self._ids[begin:end]
+        pair = self._place[begin:end, None] * self.columns + column
+        rows = self._rows.reshape(-1)[pair].astype(np.int64)
+        held = rows.any(axis=1) if column.size else np.zeros(ids.size, np.bool_)
+        if not held.all():
+            ids, pair, rows = ids[held], pair[held], rows[held]
+        value = self._value.reshape(-1)
+        at = pair * (3 * self.width) + metric
+        bad = self._bad.reshape(-1)[pair * self.width + metric].astype(np.int64)
+        sums = Sums(
+            vmin=value[at],
+            vmax=value[at + self.width],
+            vsum=value[at + 2 * self.width],
+            count=rows - bad,
+            bad=bad,
+            rows=rows,
+            time_sum=self._time_sum.reshape(-1)[pair],
+        )
+        return ids.copy(), sums

@@ -1,0 +1,436 @@
+"""The one mutable heart of the server: every run, worker, metric, row and gap it holds.
+
+Law: a row appended is in the overview for ever, in the ring until evicted, and counted either way;
+readers get values that no later write changes.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from streamviz.clock import monotonic_time
+from streamviz.counters import Counters
+from streamviz.errors import BudgetSpent, StoreFull, UnknownSeries
+from streamviz.store.budget import Budget
+from streamviz.store.changes import Changes, Cursor, prepare_changes, read_changes
+from streamviz.store.gaps import GAPS_PER_WORKER, Gap, Gaps
+from streamviz.store.grid import FloatArray, IntArray
+from streamviz.store.query import Metric, Request
+from streamviz.store.series import QueryResult, prepare_series, read_series
+from streamviz.store.table import Table, table_bytes
+
+__all__ = ["Store", "Usage"]
+
+OVERFLOW_NAMES_KEPT = 20
+"""Names told per run, so that a user recognises what overflowed."""
+RUN_BYTES = 8192
+"""What a run costs besides its tables."""
+WORKER_BYTES = 512
+"""What a worker costs a run, its first gap included."""
+GAP_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What the store holds and what it may hold."""
+
+    bytes_held: int
+    bytes_allowed: int
+    runs: int
+    workers: int
+    metrics: int
+    """Metric names, summed over the runs."""
+    series: int
+    """Pairs of worker and metric."""
+    tables: int
+    ring_rows: int
+    """Rows held in full resolution."""
+    evicted_rows: int
+    """Rows that are left only in the overview."""
+    overflowed_values: int
+    overflow_names: dict[str, tuple[str, ...]]
+    """Per run that overflowed, up to 20 of the names that were cut."""
+
+
+@dataclass(slots=True)
+class _Run:
+    workers: list[tuple[int, int]] = field(default_factory=list)
+    """Rank and attempt of each worker index."""
+    worker_of: dict[tuple[int, int], int] = field(default_factory=dict)
+    tables: dict[tuple[str, ...], Table] = field(default_factory=dict)
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    names: list[str] | None = None
+    """Metric names in natural order; ``None`` when they have to be sorted anew."""
+    structure: int = 0
+    gaps: dict[int, Gaps] = field(default_factory=dict)
+    gaps_version: int = 0
+    overflow_names: dict[str, None] = field(default_factory=dict)
+
+
+class Store:
+    """All that the server remembers.
+
+    Thread-safe: every public method takes the one lock itself, and the arithmetic of a reading is
+    done outside of it. Owner: the server. Holds: at most ``budget_bytes``, by its own account of
+    all arrays and a fixed amount per run, worker, table, name and gap.
+    """
+
+    def __init__(
+        self,
+        budget_bytes: int,
+        *,
+        max_runs: int = 1_000,
+        max_workers: int = 20_000,
+        max_series_per_run: int = 10_000,
+        max_series: int = 200_000,
+        counters: Counters | None = None,
+    ) -> None:
+        """Build an empty store.
+
+        Args:
+            budget_bytes: Most bytes to hold, at least 1 MiB.
+            max_runs: Most runs.
+            max_workers: Most workers over all runs.
+            max_series_per_run: Most metric names of a run; the values of others are counted only.
+            max_series: Most metric names over all runs.
+            counters: Where evictions and overflow are counted.
+
+        Raises:
+            ConfigError: The budget is too small to work with.
+        """
+        self._lock = threading.RLock()
+        self._counters = Counters() if counters is None else counters
+        self._budget = Budget(budget_bytes, self._counters)
+        self._max_runs = max_runs
+        self._max_workers = max_workers
+        self._max_series_per_run = max_series_per_run
+        self._max_series = max_series
+        self._runs: dict[str, _Run] = {}
+        self._workers = 0
+        self._metrics = 0
+        self._overflowed = 0
+
+    # Writing
+
+    def open_worker(self, run: str, rank: int, attempt: int) -> int:
+        """Return the worker's index within the run, the same one each time.
+
+        Raises:
+            StoreFull: ``max_runs`` or ``max_workers`` is reached, or the memory budget is spent.
+        """
+        with self._lock:
+            held = self._open_run(run)
+            index = held.worker_of.get((rank, attempt))
+            if index is not None:
+                return index
+            if self._workers >= self._max_workers:
+                raise StoreFull("workers", self._max_workers)
+            if not self._budget.take_for_admission(WORKER_BYTES):
+                raise BudgetSpent(f"worker of rank {rank}", self._budget.allowed)
+            self._workers += 1
+            index = len(held.workers)
+            held.workers.append((rank, attempt))
+            held.worker_of[rank, attempt] = index
+            held.structure += 1
+            return index
+
+    def open_table(self, run: str, names: tuple[str, ...]) -> Table:
+        """Return the table for rows with these metrics, the same one each time.
+
+        Names past a cap, or all when the memory budget is spent, are cut: :attr:`Table.cut` tells
+        which, and :meth:`append` counts their values instead of storing them.
+
+        Args:
+            run: Run name.
+            names: Metric names, distinct, in the order of the columns.
+
+        Raises:
+            StoreFull: ``max_runs`` is reached, or the memory budget is spent, and the run is new.
+        """
+        with self._lock:
+            held = self._open_run(run)
+            table = held.tables.get(names)
+            if table is not None:
+                return table
+            room = min(
+                self._max_series_per_run - len(held.metrics), self._max_series - self._metrics
+            )
+            kept = []
+            for column, name in enumerate(names):
+                if name in held.metrics:
+                    kept.append(column)
+                elif room > 0:
+                    kept.append(column)
+                    room -= 1
+            if not kept or not self._budget.take_for_admission(table_bytes(names, len(kept))):
+                self._note_overflow(held, names)
+                return Table(run, names, (), self._budget)
+            table = Table(run, names, tuple(kept), self._budget)
+            self._note_overflow(held, table.cut)
+            self._budget.holders.append(table)
+            held.tables[names] = table
+            for position, column in enumerate(kept):
+                metric = held.metrics.get(names[column])
+                if metric is None:
+                    metric = held.metrics[names[column]] = Metric()
+                    self._metrics += 1
+                    held.names = None
+                    held.structure += 1
+                metric.tables.append((table, position))
+            return table
+
+    def _open_run(self, run: str) -> _Run:
+        held = self._runs.get(run)
+        if held is None:
+            if len(self._runs) >= self._max_runs:
+                raise StoreFull("runs", self._max_runs)
+            if not self._budget.take_for_admission(RUN_BYTES):
+                raise BudgetSpent(f"run {run!r}", self._budget.allowed)
+            held = self._runs[run] = _Run()
+        return held
+
+    @staticmethod
+    def _note_overflow(held: _Run, names: tuple[str, ...]) -> None:
+        for name in names:
+            if len(held.overflow_names) >= OVERFLOW_NAMES_KEPT:
+                return
+            held.overflow_names[name] = None
+
+    def append(
+        self, table: Table, worker: int, steps: IntArray, times: FloatArray, values: FloatArray
+    ) -> None:
+        """Add rows of one worker.
+
+        Args:
+            table: From :meth:`open_table`.
+            worker: From :meth:`open_worker` of the same run.
+            steps: ``int64[S]``, 0 to 2**53, in any order.
+            times: ``float64[S]``, wall time in seconds since the epoch.
+            values: ``float64[S, K]`` in the order of the table's names; NaN and infinities kept.
+
+        Raises:
+            ValueError: The arrays do not fit one another or the table.
+        """
+        with self._lock:
+            overflowed = table.append(worker, steps, times, values)
+            if overflowed:
+                self._overflowed += overflowed
+                self._counters.add("series_overflowed_total", overflowed)
+
+    def add_gap(self, run: str, worker: int, gap: Gap) -> None:
+        """Remember a gap; past 256 of a worker, or when memory is spent, neighbours merge.
+
+        Raises:
+            UnknownSeries: There is no such run.
+        """
+        with self._lock:
+            held = self._run(run)
+            gaps = held.gaps.setdefault(worker, Gaps())
+            before = len(gaps)
+            if before == 0 or (before < GAPS_PER_WORKER and self._budget.take(GAP_BYTES)):
+                gaps.add(gap)
+            else:
+                gaps.add(gap, limit=before)
+            held.gaps_version += 1
+
+    # The catalogue
+
+    def _run(self, run: str) -> _Run:
+        held = self._runs.get(run)
+        if held is None:
+            raise UnknownSeries(run)
+        return held
+
+    def _metric(self, run: str, metric: str) -> tuple[_Run, Metric]:
+        held = self._run(run)
+        found = held.metrics.get(metric)
+        if found is None:
+            raise UnknownSeries(run, metric)
+        return held, found
+
+    def runs(self) -> list[str]:
+        """Return the run names, oldest first."""
+        with self._lock:
+            return list(self._runs)
+
+    def metrics(self, run: str) -> list[str]:
+        """Return the run's metric names in natural order: ``layer2`` before ``layer10``.
+
+        Raises:
+            UnknownSeries: There is no such run.
+        """
+        with self._lock:
+            held = self._run(run)
+            if held.names is None:
+                held.names = sorted(held.metrics, key=_natural)
+            return list(held.names)
+
+    def workers(self, run: str) -> list[tuple[int, int, int]]:
+        """Return index, rank and attempt of the run's workers, in the order of their index.
+
+        Raises:
+            UnknownSeries: There is no such run.
+        """
+        with self._lock:
+            return [(i, rank, attempt) for i, (rank, attempt) in enumerate(self._run(run).workers)]
+
+    def structure(self, run: str) -> int:
+        """Return a number that grows whenever a metric or a worker of the run appears.
+
+        Raises:
+            UnknownSeries: There is no such run.
+        """
+        with self._lock:
+            return self._run(run).structure
+
+    def written(self, run: str, metric: str) -> int:
+        """Return the rows ever stored in tables that hold the metric.
+
+        Raises:
+            UnknownSeries: There is no such run or metric.
+        """
+        with self._lock:
+            return sum(table.rows for table, _ in self._metric(run, metric)[1].tables)
+
+    def last_step(self, run: str, worker: int) -> int | None:
+        """Return the highest step that the worker has sent, ``None`` before its first row.
+
+        Raises:
+            UnknownSeries: There is no such run.
+        """
+        with self._lock:
+            steps = [table.last_step(worker) for table in self._run(run).tables.values()]
+            highest = max(steps, default=-1)
+            return None if highest < 0 else highest
+
+    def gaps(self, run: str, workers: Sequence[int] | None = None) -> list[tuple[int, Gap]]:
+        """Return worker index and gap, sorted by worker, then by first step.
+
+        Raises:
+            UnknownSeries: There is no such run.
+        """
+        with self._lock:
+            held = self._run(run).gaps
+            wanted = sorted(held if workers is None else set(workers) & held.keys())
+            return [(worker, gap) for worker in wanted for gap in held[worker]]
+
+    def gaps_version(self, run: str) -> int:
+        """Return a number that grows with every gap added to the run.
+
+        Raises:
+            UnknownSeries: There is no such run.
+        """
+        with self._lock:
+            return self._run(run).gaps_version
+
+    def usage(self) -> Usage:
+        """Return what is held and what may be held."""
+        with self._lock:
+            tables = [table for held in self._runs.values() for table in held.tables.values()]
+            return Usage(
+                bytes_held=self._budget.held,
+                bytes_allowed=self._budget.allowed,
+                runs=len(self._runs),
+                workers=self._workers,
+                metrics=self._metrics,
+                series=sum(table.width * len(table.workers) for table in tables),
+                tables=len(tables),
+                ring_rows=sum(table.ring.head - table.ring.tail for table in tables),
+                evicted_rows=self._budget.evicted_rows,
+                overflowed_values=self._overflowed,
+                overflow_names={
+                    name: tuple(held.overflow_names)
+                    for name, held in self._runs.items()
+                    if held.overflow_names
+                },
+            )
+
+    # Reading
+
+    def changes(
+        self,
+        run: str,
+        metric: str,
+        cursor: Cursor | None,
+        *,
+        workers: Sequence[int] | None = None,
+        start: int | None = None,
+        stop: int | None = None,
+        points: int = 1024,
+    ) -> Changes:
+        """Return what happened to a metric since ``cursor``, as buckets of a shared step grid.
+
+        Args:
+            run: Run name.
+            metric: Metric name.
+            cursor: From the call before, with the same arguments; ``None`` for everything.
+            workers: Worker indices, one column each, in this order; ``None`` for all that send
+                the metric, by index. One without rows gives a column of NaN.
+            start: First step wanted; ``None`` for the first there is.
+            stop: Last step wanted, included; ``None`` for the last there is. Where the range is
+                read from the overview, buckets that overlap an end are returned whole.
+            points: Most buckets in the reader's hands.
+
+        Raises:
+            UnknownSeries: There is no such run or metric.
+            ConfigError: ``points`` is below 1.
+        """
+        request = Request.normalised(workers, start, stop, points)
+        while True:
+            with self._lock:
+                found = self._watch(run, metric)
+                prepared = prepare_changes(run, metric, found, cursor, request)
+            changes = read_changes(prepared)
+            if changes is not None:
+                return changes
+            cursor = None  # the tail takes more buckets than the reader has room for
+
+    def query(
+        self,
+        run: str,
+        metric: str,
+        *,
+        workers: Sequence[int] | None = None,
+        start: int | None = None,
+        stop: int | None = None,
+        points: int = 1000,
+    ) -> QueryResult:
+        """Return the series of a metric: rows as sent where they are few enough, else buckets.
+
+        Args:
+            run: Run name.
+            metric: Metric name.
+            workers: Worker indices; ``None`` for all.
+            start: First step wanted; ``None`` for the first there is.
+            stop: Last step wanted, included; ``None`` for the last there is.
+            points: Most points of a series.
+
+        Raises:
+            UnknownSeries: There is no such run or metric.
+            ConfigError: ``points`` is below 1.
+        """
+        request = Request.normalised(workers, start, stop, points)
+        with self._lock:
+            found = self._watch(run, metric)
+            prepared = prepare_series(found, self._runs[run].workers, request)
+        return read_series(prepared, request)
+
+    def _watch(self, run: str, metric: str) -> Metric:
+        """Return a metric, stamped as read just now."""
+        found = self._metric(run, metric)[1]
+        now = monotonic_time()
+        for table, _ in found.tables:
+            table.watched = now
+        return found
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts digits by their number: text and digits take turns."""
+    key = []
+    for i, piece in enumerate(re.split(r"([0-9]+)", name)):
+        digits = piece.lstrip("0")
+        key.append((len(digits), digits) if i % 2 else (0, piece))
+    return [*key, (0, name)]

@@ -1,0 +1,99 @@
+"""The parts behind the page's port, put together, and the table of its paths.
+
+Law: every path is in :func:`routes`, behind the one door.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from streamviz.clock import wall_time
+from streamviz.views.access import Door
+from streamviz.views.api import (
+    HealthHandler,
+    MetricsHandler,
+    MissingHandler,
+    QueryHandler,
+    RunsHandler,
+    StatusHandler,
+)
+from streamviz.views.live import LiveSocket
+from streamviz.views.page import (
+    AssetHandler,
+    BokehFileHandler,
+    Library,
+    PageHandler,
+    PanelHandler,
+)
+
+if TYPE_CHECKING:
+    from tornado.web import RequestHandler
+
+    from streamviz.counters import Counters
+    from streamviz.ingest.roster import Roster
+    from streamviz.store import Store
+    from streamviz.views.hub import Hub
+
+__all__ = ["Dashboard", "Route", "routes", "settings"]
+
+Route = tuple[str, type["RequestHandler"], dict[str, Any]]
+"""A path as a regular expression without the prefix, its handler, the handler's arguments."""
+
+
+@dataclass(kw_only=True)
+class Dashboard:
+    """Everything that the handlers answer from.
+
+    Attributes:
+        store: Where the samples are.
+        roster: Who publishes.
+        counters: The server's totals.
+        hub: Serves the live channel.
+        door: Who may come in.
+        started: Wall time of the server's start, seconds since the epoch.
+    """
+
+    store: Store
+    roster: Roster
+    counters: Counters
+    hub: Hub
+    door: Door
+    started: float = field(default_factory=wall_time)
+
+
+def routes(dashboard: Dashboard, library: Library | None = None) -> list[Route]:
+    """Return every path, for the ``extra_patterns`` of a Bokeh server, which adds the prefix.
+
+    The last one takes whatever is left, so that Bokeh's own index and files stay out of reach.
+
+    Args:
+        dashboard: What to answer from.
+        library: The page's files; ``None`` for the package's own.
+    """
+    door = {"door": dashboard.door}
+    parts = {**door, "dashboard": dashboard}
+    shelf = {**door, "library": library or Library(dashboard.door.prefix)}
+    return [
+        (r"/?", PageHandler, shelf),
+        (r"/assets/(.+)", AssetHandler, shelf),
+        (r"/panels/([a-z]+)\.json", PanelHandler, shelf),
+        (r"/static/(.+)", BokehFileHandler, door),
+        (r"/live", LiveSocket, {**door, "hub": dashboard.hub}),
+        (r"/healthz", HealthHandler, parts),
+        (r"/metrics", MetricsHandler, parts),
+        (r"/api/v1/runs", RunsHandler, parts),
+        (r"/api/v1/query", QueryHandler, parts),
+        (r"/api/v1/status", StatusHandler, parts),
+        (r"/.*", MissingHandler, door),
+    ]
+
+
+def settings(dashboard: Dashboard) -> dict[str, Any]:
+    """Return further arguments for the Bokeh server: what lies outside the prefix is closed too."""
+    return {
+        "use_index": False,
+        "ico_path": "none",
+        "default_handler_class": MissingHandler,
+        "default_handler_args": {"door": dashboard.door},
+    }

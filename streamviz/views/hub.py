@@ -1,0 +1,290 @@
+"""The live channel's middle: who watches which view, and the clock that serves them.
+
+Everything here runs on the server's event loop but for :meth:`Hub.wake`.
+
+Law: a tick costs per distinct view, not per viewer, and takes at most half of the loop's time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from typing import TYPE_CHECKING
+
+from streamviz import __version__
+from streamviz.clock import monotonic_time, wall_time
+from streamviz.views import messages
+from streamviz.views.messages import Ack, BadMessage, Close, Open, Watch, text_of
+from streamviz.views.reports import Reports
+from streamviz.views.view import LiveView
+from streamviz.views.viewers import Channel, Viewer
+
+if TYPE_CHECKING:
+    from streamviz.counters import Counters
+    from streamviz.ingest.roster import Roster
+    from streamviz.store import Store
+    from streamviz.views.models import ViewKey
+
+__all__ = ["Hub"]
+
+log = logging.getLogger(__name__)
+
+FRAME_S = 1 / 30
+"""Shortest time between two ticks."""
+
+BEAT_S = 0.25
+"""Time between two reports of how the runs are."""
+
+TICK_S = 0.025
+"""Time after which a tick leaves the views that are left to the next one."""
+
+MAX_VIEWERS = 64
+MAX_VIEWS = 1_024
+"""Distinct views of all viewers together."""
+
+
+class Hub:
+    """Views, their viewers, and the frame clock.
+
+    Attributes:
+        server: Names this process, so that a page sees that another one took its place.
+        refused: Messages and viewers that were refused, by reason.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        roster: Roster,
+        counters: Counters,
+        *,
+        ingest_endpoint: str = "",
+        max_viewers: int = MAX_VIEWERS,
+        max_views: int = MAX_VIEWS,
+    ) -> None:
+        self.server = secrets.token_hex(8)
+        self.ingest_endpoint = ingest_endpoint
+        self.max_viewers = max_viewers
+        self.max_views = max_views
+        self.refused: dict[str, int] = {}
+        self._store = store
+        self._counters = counters
+        self._viewers: list[Viewer] = []
+        self._views: dict[ViewKey, LiveView] = {}
+        self._next_key = 1
+        self._reports = Reports(store, roster, counters)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._beat_timer: asyncio.TimerHandle | None = None
+        self._not_before = 0.0
+        self._woken = False
+
+    # -- the clock -----------------------------------------------------------------------------
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Serve viewers on an event loop, which need not run yet."""
+        self._loop = loop
+        loop.call_soon(self._on_beat)
+
+    def stop(self) -> None:
+        """Let go of the loop and of every viewer; call it on the loop."""
+        for timer in (self._timer, self._beat_timer):
+            if timer is not None:
+                timer.cancel()
+        self._loop = self._timer = self._beat_timer = None
+        for viewer in list(self._viewers):
+            viewer.channel.close(1001, "the server ends")
+            self.leave(viewer)
+
+    def wake(self) -> None:
+        """Say that samples arrived; from any thread, cheap, and never raises."""
+        loop = self._loop
+        # Races are harmless here: one wake-up too many, or one that the beat makes up for.
+        if self._woken or loop is None or not self._views:
+            return
+        self._woken = True
+        try:
+            loop.call_soon_threadsafe(self._on_wake)
+        except RuntimeError:
+            # The loop was closed in between: nobody watches any more.
+            self._woken = False
+
+    def _on_wake(self) -> None:
+        self._woken = False
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._loop is not None and self._timer is None:
+            delay = max(0.0, self._not_before - monotonic_time())
+            self._timer = self._loop.call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        started = monotonic_time()
+        done = self.tick()
+        ended = monotonic_time()
+        # A tick that was dear is followed by as long a pause, so that the loop keeps half its time.
+        self._not_before = max(started + FRAME_S, ended + (ended - started))
+        if not done:
+            self._schedule()
+
+    def _on_beat(self) -> None:
+        if self._loop is not None:
+            self._beat_timer = self._loop.call_later(BEAT_S, self._on_beat)
+            self.beat()
+            self._schedule()
+
+    # -- viewers -------------------------------------------------------------------------------
+
+    def lag_s(self, run: str) -> float | None:
+        """Return how old a run's newest sample was when it was last sent on; seconds."""
+        return self._reports.lag_s(run)
+
+    @property
+    def viewers(self) -> int:
+        """How many pages are connected."""
+        return len(self._viewers)
+
+    @property
+    def views(self) -> int:
+        """How many distinct views they watch."""
+        return len(self._views)
+
+    def join(self, channel: Channel) -> Viewer | None:
+        """Greet a page; ``None`` if there is no room, which it is told before it is closed."""
+        if len(self._viewers) >= self.max_viewers:
+            self._count_refused("too many viewers")
+            reason = f"{self.max_viewers} pages are connected, which is the most this server allows"
+            channel.send(text_of("refused", id=None, reason=reason))
+            channel.close(1013, "too many viewers")
+            return None
+        viewer = Viewer(channel)
+        self._viewers.append(viewer)
+        channel.send(
+            text_of(
+                "hello",
+                version=__version__,
+                server=self.server,
+                now=wall_time(),
+                ingest=self.ingest_endpoint,
+            )
+        )
+        self._reports.renew()
+        self._tell(viewer)
+        return viewer
+
+    def leave(self, viewer: Viewer) -> None:
+        """Forget a page; harmless if it was forgotten before."""
+        if viewer in self._viewers:
+            self._viewers.remove(viewer)
+            for view in viewer.views:
+                self._release(view)
+
+    def receive(self, viewer: Viewer, data: str | bytes) -> str | None:
+        """Take in what a page said; return the answer, if it has one. Never raises."""
+        try:
+            return self._act(viewer, messages.parse_message(data))
+        except BadMessage as error:
+            self._count_refused(error.reason)
+            return text_of("refused", id=error.view, reason=str(error))
+
+    def _act(self, viewer: Viewer, message: messages.Message) -> str | None:
+        if isinstance(message, Ack):
+            viewer.ack(message.frame)
+            if viewer.waits:
+                self._schedule()
+        elif isinstance(message, Open):
+            return self._open(viewer, message)
+        elif isinstance(message, Close):
+            view = viewer.close(message.view)
+            if view is not None:
+                self._release(view)
+        elif isinstance(message, Watch):
+            viewer.watch(message.run)
+            self._tell(viewer)
+        else:
+            return text_of("pong", t=message.t, now=wall_time())
+        return None
+
+    def _open(self, viewer: Viewer, message: Open) -> str:
+        view = self._views.get(message.key)
+        if view is None:
+            if len(self._views) >= self.max_views:
+                sentence = f"{self.max_views} views are open, the most this server allows"
+                raise BadMessage("too many views", sentence, message.view)
+            view = LiveView(self._next_key, message.key)
+            self._next_key += 1
+        former = viewer.open(message.view, view)
+        self._views[message.key] = view
+        if former is not None:
+            self._release(former)
+        self._schedule()
+        return text_of("opened", id=message.view, key=view.number)
+
+    def _release(self, view: LiveView) -> None:
+        """Drop a view that nobody watches."""
+        if not any(viewer.watches(view) for viewer in self._viewers):
+            self._views.pop(view.key, None)
+
+    def _count_refused(self, reason: str) -> None:
+        self.refused[reason] = self.refused.get(reason, 0) + 1
+
+    # -- frames --------------------------------------------------------------------------------
+
+    def tick(self) -> bool:
+        """Refresh the views that changed and serve who can take it; say whether nothing is left."""
+        done = self._refresh()
+        now = wall_time()
+        for viewer in list(self._viewers):
+            if not viewer.waits:
+                continue
+            if viewer.behind:
+                self._counters.add("viewer_frames_skipped_total")
+                continue
+            try:
+                done = viewer.send_frame(now) and done
+                self._counters.add("viewer_frames_sent_total")
+            except Exception:  # a fault in one viewer's frame must not stop everybody's clock
+                log.exception("a frame could not be made; its viewer is disconnected")
+                viewer.channel.close(1011, "internal error")
+                self.leave(viewer)
+        return done
+
+    def _refresh(self) -> bool:
+        """Read the store for the views that changed, longest waiting first, for a while."""
+        started = monotonic_time()
+        stale = [view for view in self._views.values() if view.stale(self._store)]
+        for view in sorted(stale, key=lambda view: view.refreshed_at):
+            now = monotonic_time()
+            if now - started > TICK_S:
+                return False
+            try:
+                if view.refresh(self._store, now) and view.key.stop is None and view.newest:
+                    self._reports.note_lag(view.key.run, now, view.newest)
+            except Exception:  # a fault in one view must not stop everybody's clock
+                log.exception("a view could not be read and is dropped: %s", view.key)
+                self._drop(view)
+        return True
+
+    def _drop(self, view: LiveView) -> None:
+        self._views.pop(view.key, None)
+        for viewer in self._viewers:
+            for view_id in viewer.forget(view):
+                reason = "internal error, see the server's log"
+                viewer.channel.send(text_of("refused", id=view_id, reason=reason))
+
+    def beat(self) -> None:
+        """Tell every viewer what changed about the runs, and how the one it watches is."""
+        if not self._viewers:
+            return
+        self._reports.renew()
+        for view in list(self._views.values()):
+            view.take_gaps(self._store)
+        for viewer in list(self._viewers):
+            # What a stuck viewer misses here is told as it is then, once it reads again.
+            if not viewer.channel.busy():
+                self._tell(viewer)
+
+    def _tell(self, viewer: Viewer) -> None:
+        for text in viewer.news(self._reports, len(self._viewers)):
+            viewer.channel.send(text)

@@ -1,0 +1,245 @@
+"""The page and what it loads, as bytes that are made once and revalidated ever after.
+
+Law: no viewer costs a document, a session or a template; what is served here holds no data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from bokeh.embed import json_item
+from bokeh.resources import Resources
+from bokeh.server.views.static_handler import StaticHandler
+from tornado.web import StaticFileHandler
+
+from streamviz import __version__
+from streamviz.views.access import Door, Guarded, Refusal, page_of_text
+from streamviz.views.figures import Y_SCALES, panel
+
+if TYPE_CHECKING:
+    import sys
+
+    if sys.version_info >= (3, 11):
+        from importlib.resources.abc import Traversable
+    else:
+        from importlib.abc import Traversable
+
+__all__ = ["AssetHandler", "BokehFileHandler", "Library", "PageHandler", "PanelHandler", "Static"]
+
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".woff2": "font/woff2",
+}
+_PAGE = "page.html"
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Static:
+    """Bytes to serve, with their type and their fingerprint."""
+
+    content: bytes
+    content_type: str
+    etag: str
+
+    @classmethod
+    def of(cls, content: bytes, name: str) -> Static:
+        """Take the type from a file name's ending."""
+        _, dot, ending = name.rpartition(".")
+        content_type = _TYPES.get(dot + ending, "application/octet-stream")
+        return cls(content, content_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+
+
+class Library:
+    """Everything static that the page is made of, each made when it is first asked for.
+
+    Args:
+        prefix: Path under which everything lies, ``""`` or ``/a/b``.
+        folder: Where the page's files are; ``None`` for the ones this package brings.
+    """
+
+    def __init__(self, prefix: str = "", folder: Traversable | None = None) -> None:
+        self._prefix = prefix
+        self._folder = folder or files("streamviz.views").joinpath("static")
+        self._panels: dict[str, Static] = {}
+
+    @cached_property
+    def page(self) -> Static:
+        """The page, its placeholders filled."""
+        resources = Resources(
+            mode="server",
+            root_url=f"{self._prefix}/",
+            components=["bokeh"],
+            path_versioner=StaticHandler.append_version,
+        )
+        values = {
+            "prefix": self._prefix,
+            "version": __version__,
+            "bokeh_js": resources.js_files[0],
+        }
+        text = self._folder.joinpath(_PAGE).read_text(encoding="utf-8")
+        # A placeholder that is not known raises here, not in somebody's browser.
+        filled = _PLACEHOLDER.sub(lambda match: escape(values[match[1]]), text)
+        return Static.of(filled.encode(), _PAGE)
+
+    @cached_property
+    def assets(self) -> dict[str, Static]:
+        """The page's scripts and styles by their path."""
+        return {
+            name: Static.of(file.read_bytes(), name)
+            for name, file in _walk(self._folder)
+            if name != _PAGE
+        }
+
+    def panel(self, y_scale: str) -> Static | None:
+        """Return a chart's Bokeh document as JSON; ``None`` if there is no such scale."""
+        known = next((scale for scale in Y_SCALES if scale == y_scale), None)
+        if known is None:
+            return None
+        if known not in self._panels:
+            item = json.dumps(json_item(panel(known)), allow_nan=False).encode()
+            self._panels[known] = Static.of(item, "panel.json")
+        return self._panels[known]
+
+
+def _walk(folder: Traversable, above: str = "") -> list[tuple[str, Traversable]]:
+    found = []
+    for entry in folder.iterdir():
+        if entry.name.startswith((".", "__")):
+            continue
+        if entry.is_dir():
+            found += _walk(entry, f"{above}{entry.name}/")
+        else:
+            found.append((above + entry.name, entry))
+    return found
+
+
+class _StaticAnswer(Guarded):
+    """Answers with bytes that the browser keeps, and asks about before it uses them again."""
+
+    library: Library
+
+    def initialize(self, *, door: Door, library: Library) -> None:  # type: ignore[override]
+        """Take the rules and the bytes."""
+        super().initialize(door=door)
+        self.library = library
+
+    def find(self, name: str) -> Static | None:
+        """Return what a path's last part stands for."""
+        raise NotImplementedError
+
+    def get(self, name: str = "") -> None:
+        """Answer, or say that the browser's copy is still right."""
+        found = self.find(name)
+        if found is None:
+            raise Refusal(404, f"nothing is at {self.request.path[:200]!r}")
+        self.set_header("Content-Type", found.content_type)
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("Etag", found.etag)
+        if self.check_etag_header():
+            self.set_status(304)
+        else:
+            self.write(found.content)
+
+    head = get
+
+
+class AssetHandler(_StaticAnswer):
+    """``/assets/…``: scripts and styles."""
+
+    def find(self, name: str) -> Static | None:
+        """Return a file of the page."""
+        return self.library.assets.get(name)
+
+
+class PanelHandler(_StaticAnswer):
+    """``/panels/{linear|log}.json``: a chart as Bokeh's ``embed_item`` takes it."""
+
+    def find(self, name: str) -> Static | None:
+        """Return a chart."""
+        return self.library.panel(name)
+
+
+class PageHandler(_StaticAnswer):
+    """``/``: the page; with ``?token=`` the login."""
+
+    def find(self, name: str) -> Static | None:  # noqa: ARG002 - the page has but one name
+        """Return the page."""
+        return self.library.page
+
+    def logged_in(self) -> bool:
+        """Let a request with a token through to where the token is looked at."""
+        return "token" in self.request.query_arguments or super().logged_in()
+
+    def turn_away(self) -> None:
+        """Refuse with a page for a person to read."""
+        raise Refusal(
+            403,
+            "Open the address that the server printed when it started, the one that ends in "
+            "?token=…; this browser then stays logged in until it is closed.",
+        )
+
+    def get(self, name: str = "") -> None:
+        """Answer with the page, or take the token out of the address into the cookie."""
+        if "token" not in self.request.query_arguments:
+            super().get(name)
+            return
+        # The last one wins, as with every other argument.
+        if not self.door.knows_token(self.get_query_argument("token")):
+            self.door.count("token")
+            raise Refusal(
+                403,
+                "The token in this address is not the one of this server: it gets a new one at "
+                "each start. Open the address that it printed last.",
+            )
+        if self.door.token is not None:
+            self.set_cookie(
+                self.door.cookie,
+                self.door.token,
+                path=self.door.cookie_path,
+                httponly=True,
+                samesite="Strict",
+                secure=self.request.protocol == "https",
+            )
+        # A relative answer, so that a proxy's own name and path stay as they are.
+        rest = [part for part in self.request.query.split("&") if not part.startswith("token=")]
+        self.redirect("?".join(filter(None, (f"{self.door.prefix}/", "&".join(rest)))))
+
+    head = get
+
+    def finish_error(self, sentence: str) -> None:
+        """Answer a refusal with a small page."""
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.finish(page_of_text("streamviz: not let in", sentence))
+
+
+class BokehFileHandler(Guarded, StaticHandler):
+    """``/static/…``: BokehJS, out of Bokeh's own folder and behind the same door."""
+
+    def initialize(self, *, door: Door, path: str) -> None:  # type: ignore[override]
+        """Take the rules and Bokeh's own argument, its folder."""
+        Guarded.initialize(self, door=door)
+        StaticFileHandler.initialize(self, path)
+
+    def set_extra_headers(self, path: str) -> None:  # noqa: ARG002 - tornado's signature
+        """Let what has no version in its address be asked about again."""
+        if "v" not in self.request.arguments:
+            self.set_header("Cache-Control", "no-cache")
+
+    def compute_etag(self) -> str | None:
+        """Return the file's fingerprint."""
+        return StaticFileHandler.compute_etag(self)

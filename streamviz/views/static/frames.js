@@ -1,0 +1,149 @@
+// The binary frames of the data plane, read in place, and the rows of one view they add up to.
+
+const MAGIC = 0x53;
+const VERSION = 1;
+const FRAME_BYTES = 16;
+const CHUNK_BYTES = 16;
+
+/**
+ * @typedef {{rank: number, attempt: number, label: string, kind: "outlier"|"rank"|"old"}} LineInfo
+ * @typedef {object} Meta
+ * @property {number} v
+ * @property {"reset"|"tail"} op
+ * @property {number} from
+ * @property {number} n
+ * @property {number|null} newest
+ * @property {number} shift
+ * @property {string[]} columns
+ * @property {LineInfo[]} lines
+ * @property {number} ranks
+ * @property {[number, number, number][]} [gaps]
+ * @property {boolean} complete
+ * @typedef {{key: number, meta: Meta, columns: Map<string, Float64Array>, lines: Float64Array[]}} Chunk
+ * @typedef {{number: number, time: number, chunks: Chunk[]}} Frame
+ */
+
+const decoder = new TextDecoder();
+
+/**
+ * Take a frame apart. The arrays are views of `buffer`; whoever keeps them copies them.
+ * @param {ArrayBuffer} buffer
+ * @returns {Frame}
+ */
+export function decode(buffer) {
+  const view = new DataView(buffer);
+  if (buffer.byteLength < FRAME_BYTES || view.getUint8(0) !== MAGIC) throw new Error("not a frame");
+  if (view.getUint8(1) !== VERSION) throw new Error(`frame of version ${view.getUint8(1)}, this page reads ${VERSION}`);
+  const count = view.getUint16(2, true);
+  const frame = { number: view.getUint32(4, true), time: view.getFloat64(8, true), chunks: /** @type {Chunk[]} */ ([]) };
+  let at = FRAME_BYTES;
+  for (let i = 0; i < count; i += 1) {
+    const key = view.getUint32(at, true);
+    const metaBytes = view.getUint32(at + 4, true);
+    const payloadBytes = view.getUint32(at + 8, true);
+    at += CHUNK_BYTES;
+    /** @type {Meta} */
+    const meta = JSON.parse(decoder.decode(new Uint8Array(buffer, at, metaBytes)));
+    at += metaBytes;
+    const columns = new Map();
+    const lines = [];
+    let offset = at;
+    for (const name of meta.columns) {
+      columns.set(name, new Float64Array(buffer, offset, meta.n));
+      offset += meta.n * 8;
+    }
+    for (let line = 0; line < meta.lines.length; line += 1) {
+      lines.push(new Float64Array(buffer, offset, meta.n));
+      offset += meta.n * 8;
+    }
+    if (offset !== at + payloadBytes) throw new Error("a chunk's payload is not as long as its columns");
+    frame.chunks.push({ key, meta, columns, lines });
+    at = offset;
+  }
+  return frame;
+}
+
+/** An array that grows: the rows [0, length) are real. */
+class Column {
+  constructor() {
+    this.buffer = new Float64Array(256);
+    this.length = 0;
+  }
+
+  /**
+   * Put values in place of the rows from `from` on.
+   * @param {number} from
+   * @param {Float64Array} values
+   */
+  write(from, values) {
+    const length = from + values.length;
+    if (length > this.buffer.length) {
+      const grown = new Float64Array(Math.max(length, 2 * this.buffer.length));
+      grown.set(this.buffer.subarray(0, this.length));
+      this.buffer = grown;
+    }
+    // Rows nobody sent are absent, not zero.
+    if (from > this.length) this.buffer.fill(NaN, this.length, from);
+    this.buffer.set(values, from);
+    this.length = length;
+  }
+
+  get values() {
+    return this.buffer.subarray(0, this.length);
+  }
+}
+
+/** What the server has sent of one view so far. */
+export class Rows {
+  constructor() {
+    /** @type {Map<string, Column>} */
+    this.columns = new Map();
+    /** @type {{info: LineInfo, column: Column}[]} */
+    this.lines = [];
+    /** @type {[number, number, number][]} */
+    this.gaps = [];
+    this.length = 0;
+    this.shift = 0;
+    this.ranks = 0;
+    this.complete = true;
+    /** @type {number|null} wall time of the newest sample */
+    this.newest = null;
+  }
+
+  /** @param {Chunk} chunk */
+  apply({ meta, columns, lines }) {
+    const from = meta.op === "reset" ? 0 : meta.from;
+    if (meta.op === "reset") this.gaps = [];
+    for (const [name, values] of columns) {
+      let column = this.columns.get(name);
+      if (!column) this.columns.set(name, (column = new Column()));
+      column.write(from, values);
+    }
+    // Lines are kept by who they are, not by their place: an outlier may come or go.
+    const held = new Map(this.lines.map((line) => [nameOf(line.info), line]));
+    this.lines = meta.lines.map((info, i) => {
+      const column = (from > 0 && held.get(nameOf(info))?.column) || new Column();
+      column.write(from, lines[i]);
+      return { info, column };
+    });
+    this.length = from + meta.n;
+    this.shift = meta.shift;
+    this.ranks = meta.ranks;
+    this.complete = meta.complete !== false;
+    this.newest = meta.newest ?? this.newest;
+    if (meta.gaps) this.gaps = meta.gaps;
+  }
+
+  /**
+   * @param {string} name
+   * @returns {Float64Array}
+   */
+  column(name) {
+    return this.columns.get(name)?.values ?? new Float64Array(this.length).fill(NaN);
+  }
+}
+
+/** @param {LineInfo} info */
+export function nameOf(info) {
+  return `${info.kind} ${info.rank} ${info.attempt}`;
+}

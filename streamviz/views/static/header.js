@@ -1,0 +1,109 @@
+// The top row: which run, is it alive, how far is it, is anything lost.
+
+import { age, bytes, compact, lag, whole } from "./format.js";
+
+/** @typedef {"live"|"hollow"|"amber"|"red"|"none"} Tone */
+
+/** What each state of a run looks like; a word always stands beside it. */
+const TONES = { waiting: "hollow", joining: "hollow", live: "live", stale: "amber", gone: "red", done: "none", failed: "red" };
+/** Data older than this are told by their age, not by the lag of the line. */
+const OLD_S = 2;
+const NEARLY_FULL = 0.97;
+
+const NEWEST = "";
+
+export class Header {
+  /** @param {{choose: (run: string|null) => void}} on */
+  constructor(on) {
+    const get = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+    this.picker = /** @type {HTMLSelectElement} */ (get("run"));
+    this.stats = /** @type {HTMLElement} */ (document.querySelector(".stats"));
+    this.parts = {
+      word: get("state-word"), lag: get("state-lag"), ranks: get("stat-ranks"), step: get("stat-step"),
+      rate: get("stat-rate"), dropped: get("stat-dropped"), memory: get("stat-memory"), bar: get("memory-bar"),
+    };
+    this.cells = {
+      state: this.#cell("state"), ranks: this.#cell("ranks"), dropped: this.#cell("dropped"), memory: this.#cell("memory"),
+    };
+    this.picker.addEventListener("change", () => on.choose(this.picker.value === NEWEST ? null : this.picker.value));
+  }
+
+  #cell(/** @type {string} */ name) {
+    return /** @type {HTMLElement} */ (document.querySelector(`.stat-${name}`));
+  }
+
+  /**
+   * @param {{run: string, state: string, ranks_live: number, ranks_expected: number}[]} runs newest first
+   * @param {string|null} shown
+   * @param {string|null} chosen null: the newest
+   */
+  showRuns(runs, shown, chosen) {
+    const wanted = JSON.stringify([runs.map(({ run, state }) => [run, state]), shown, chosen]);
+    // An open list must not be rebuilt under the pointer.
+    if (wanted === this.listed) return;
+    this.listed = wanted;
+    const options = runs.map(({ run, state }) => option(run, `${run} — ${state}`));
+    if (shown && !runs.some(({ run }) => run === shown)) options.unshift(option(shown, shown));
+    options.unshift(option(NEWEST, chosen === null && shown ? `${shown} (newest)` : "newest"));
+    this.picker.replaceChildren(...(runs.length > 0 || shown ? options : [option(NEWEST, "no run yet")]));
+    this.picker.value = chosen ?? NEWEST;
+    this.picker.disabled = runs.length === 0;
+    this.picker.title = shown ?? "";
+  }
+
+  /**
+   * @param {any} status the server's last word
+   * @param {import("./link.js").LinkState} link
+   * @param {number} sinceStatus seconds since it came
+   * @param {boolean} paused
+   */
+  show(status, link, sinceStatus, paused) {
+    const { parts, cells } = this;
+    const run = Boolean(status?.run);
+    this.stats.classList.toggle("has-run", run);
+    if (link !== "open") {
+      say(parts.word, link === "lost" ? "no server" : "connecting");
+      say(parts.lag, "");
+      cells.state.dataset.tone = link === "lost" ? "red" : "hollow";
+    } else {
+      const state = status?.state ?? "waiting";
+      const old = (status?.age_s ?? 0) + sinceStatus;
+      const ended = state === "done" || state === "failed";
+      say(parts.word, paused && state === "live" ? "paused" : state);
+      say(parts.lag, ended || !run || status.age_s === null ? "" : old > OLD_S ? age(old) : lag(status.lag_ms));
+      cells.state.dataset.tone = paused && state === "live" ? "hollow" : (TONES[/** @type {keyof TONES} */ (state)] ?? "none");
+    }
+    if (!status) return;
+    say(parts.ranks, `${whole(status.ranks_live)}/${whole(status.ranks_expected)}`);
+    const missing = ["live", "stale"].includes(status.state) && status.ranks_live < status.ranks_expected;
+    cells.ranks.dataset.tone = missing ? "amber" : "none";
+    say(parts.step, whole(status.step));
+    say(parts.rate, compact(status.samples_per_s));
+    say(parts.dropped, whole(status.dropped));
+    cells.dropped.dataset.tone = status.dropped > 0 ? "amber" : "none";
+    const share = status.memory_allowed > 0 ? status.memory_used / status.memory_allowed : 0;
+    say(parts.memory, `${bytes(status.memory_used)} of ${bytes(status.memory_allowed)}`);
+    parts.bar.style.transform = `scaleX(${Math.min(1, share).toFixed(3)})`;
+    cells.memory.dataset.tone = share >= NEARLY_FULL ? "amber" : "none";
+  }
+}
+
+/**
+ * @param {string} value
+ * @param {string} text
+ */
+function option(value, text) {
+  const element = document.createElement("option");
+  element.value = value;
+  element.textContent = text;
+  return element;
+}
+
+/**
+ * Write only what is new: a text set again is laid out again.
+ * @param {HTMLElement} element
+ * @param {string} text
+ */
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

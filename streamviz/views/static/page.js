@@ -1,0 +1,286 @@
+// Puts the page together: who speaks to whom, and nothing else.
+
+import { Board } from "./board.js";
+import { attachControls } from "./controls.js";
+import { Cursor } from "./cursor.js";
+import { noMetricsYet, nothingSent, nothingYet, unknownRun } from "./empty.js";
+import { plural } from "./format.js";
+import { Header } from "./header.js";
+import { Link } from "./link.js";
+import { notice } from "./notice.js";
+import { Painter } from "./painter.js";
+import { State } from "./state.js";
+import { Theme } from "./theme.js";
+import { Views } from "./views.js";
+
+const { prefix = "", version = "" } = document.documentElement.dataset;
+const ENDED = ["done", "failed", "gone"];
+const RELOADED = "streamviz.reloaded-for";
+
+const get = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+const state = new State();
+const theme = new Theme();
+const address = new URL(`${prefix}/live`, location.href);
+address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+const link = new Link(address.href);
+const views = new Views(link);
+
+/** What the server has said, as last heard. */
+const heard = {
+  ingest: "",
+  /** @type {any[]|null} newest first */
+  runs: null,
+  /** @type {any} of the run that is shown */
+  run: null,
+  /** @type {any} */
+  status: null,
+  statusAt: 0,
+};
+const pause = { on: false, step: 0 };
+
+/** @type {import("./panel.js").App} */
+const app = {
+  state,
+  theme,
+  views,
+  painter: /** @type {any} */ (null),
+  cursor: /** @type {any} */ (null),
+  run: { name: "", started: 0, ranks: 0 },
+  zoomed,
+};
+const board = new Board(get("board"), app);
+app.painter = new Painter(link, views, () => board.visible());
+app.cursor = new Cursor(app, () => board.visible());
+const header = new Header({ choose: (run) => state.set({ run }) });
+attachControls({ state, theme, togglePause, resetZoom, widen });
+
+// ------------------------------------------------------------------ which run is shown
+
+/** The run of the address, or the newest that is not over. */
+function wantedRun() {
+  if (state.choices.run !== null) return state.choices.run;
+  const runs = heard.runs ?? [];
+  const active = runs.find(({ state: word }) => !ENDED.includes(word));
+  const shown = runs.find(({ run }) => run === app.run.name);
+  // Nobody is moved away from a run that still goes on.
+  if (shown && !ENDED.includes(shown.state)) return shown.run;
+  return (active ?? shown ?? runs[0])?.run ?? null;
+}
+
+function chooseRun() {
+  const wanted = wantedRun();
+  const known = heard.runs?.some(({ run }) => run === wanted) ?? false;
+  if (wanted !== null && known && wanted !== app.run.name) {
+    board.clear();
+    app.run = { name: wanted, started: 0, ranks: 0 };
+    heard.run = heard.status = null;
+    theme.showRun(wanted);
+    link.send({ op: "watch", run: wanted });
+  }
+  if (!known && app.run.name) {
+    board.clear();
+    app.run = { name: "", started: 0, ranks: 0 };
+    heard.run = heard.status = null;
+  }
+  showWhole();
+}
+
+/** What stands in place of the charts, if anything does. */
+function showWhole() {
+  const wanted = wantedRun();
+  const names = (heard.runs ?? []).map(({ run }) => run);
+  const ended = heard.status && ["done", "failed"].includes(heard.status.state) ? heard.status.state : "";
+  let key = "";
+  let make = () => /** @type {HTMLElement|null} */ (null);
+  if (heard.runs === null) key = "";
+  else if (wanted === null) [key, make] = [`nothing ${heard.ingest}`, () => nothingYet(heard.ingest)];
+  else if (!names.includes(wanted)) [key, make] = [`unknown ${wanted} ${names.join()}`, () => unknownRun(wanted, names, (run) => state.set({ run }))];
+  else if (heard.run && heard.run.metrics.length === 0) {
+    [key, make] = ended ? [`ended ${wanted}`, () => nothingSent(ended)] : [`first ${wanted}`, () => noMetricsYet(wanted)];
+  }
+  const place = get("empty");
+  if (place.dataset.key === key) return;
+  place.dataset.key = key;
+  const shown = make();
+  place.replaceChildren(...(shown ? [shown] : []));
+  place.hidden = shown === null;
+}
+
+// ------------------------------------------------------------------ what the server says
+
+link.addEventListener("message", (event) => {
+  const message = /** @type {CustomEvent} */ (event).detail;
+  const take = {
+    hello: () => {
+      if (version && message.version !== version && reloadFor(message.version)) return;
+      heard.ingest = message.ingest;
+      heard.runs = null;
+      link.send({ op: "watch", run: app.run.name || state.choices.run });
+    },
+    runs: () => {
+      heard.runs = message.runs;
+      chooseRun();
+      header.showRuns(message.runs, app.run.name || null, state.choices.run);
+    },
+    run: () => {
+      if (message.run !== app.run.name) return;
+      heard.run = message;
+      const ranks = new Set(message.workers.map((/** @type {any} */ worker) => worker.rank)).size;
+      Object.assign(app.run, { started: message.started, ranks });
+      board.show(message.metrics);
+      showWhole();
+    },
+    status: () => {
+      if ((message.run ?? "") !== app.run.name) return;
+      heard.status = message;
+      heard.statusAt = performance.now();
+      showWords();
+      showWhole();
+    },
+  }[/** @type {string} */ (message.op)];
+  take?.();
+});
+link.addEventListener("state", showWords);
+
+/**
+ * The server is of another version than this page: take the page anew, once.
+ * @param {string} other
+ */
+function reloadFor(other) {
+  try {
+    if (sessionStorage.getItem(RELOADED) === other) return false;
+    sessionStorage.setItem(RELOADED, other);
+  } catch {
+    return false;
+  }
+  location.reload();
+  return true;
+}
+
+// ------------------------------------------------------------------ what the person does
+
+state.addEventListener("change", (event) => {
+  const changed = /** @type {CustomEvent<Set<string>>} */ (event).detail;
+  if (changed.has("run")) {
+    chooseRun();
+    header.showRuns(heard.runs ?? [], app.run.name || null, state.choices.run);
+  }
+  if (changed.has("filter")) board.filter(state.choices.filter);
+  for (const panel of board.panels.values()) {
+    if (changed.has("log")) panel.rescale();
+    if (changed.has("mode") || changed.has("ranks")) panel.reopen();
+    if (changed.has("x")) panel.changeAxis();
+    if (changed.has("smoothing")) panel.redraw();
+  }
+  showWords();
+});
+
+theme.addEventListener("change", () => {
+  for (const panel of board.panels.values()) {
+    panel.recolour();
+    panel.redraw();
+  }
+});
+
+/**
+ * @param {import("./panel.js").Panel} source
+ * @param {{start: number, end: number}|null} range null: follow again
+ */
+function zoomed(source, range) {
+  for (const panel of state.choices.together ? board.panels.values() : [source]) {
+    if (range) panel.zoomTo(range.start, range.end);
+    else panel.follow();
+  }
+  showWords();
+}
+
+function resetZoom() {
+  for (const panel of board.panels.values()) panel.follow();
+  showWords();
+}
+
+function togglePause() {
+  pause.on = !pause.on;
+  pause.step = heard.status?.step ?? 0;
+  app.painter.paused = pause.on;
+  const button = get("pause");
+  button.setAttribute("aria-pressed", String(pause.on));
+  /** @type {HTMLElement} */ (button.firstElementChild).textContent = pause.on ? "resume" : "pause";
+  app.painter.paint();
+  showWords();
+}
+
+/** The chart under the pointer takes the whole width, or its old place again. */
+function widen() {
+  const card = document.querySelector(".card:hover");
+  card?.classList.toggle("wide");
+}
+
+get("notice-resume").addEventListener("click", togglePause);
+get("notice-live").addEventListener("click", resetZoom);
+
+// ------------------------------------------------------------------ words
+
+function showWords() {
+  const { status } = heard;
+  const since = status ? (performance.now() - heard.statusAt) / 1000 : 0;
+  header.show(status, link.state, since, pause.on);
+  const shown = heard.runs?.find(({ run }) => run === app.run.name);
+  const { tone, text } = notice({
+    link: link.state,
+    lostFor: (performance.now() - link.lostAt) / 1000,
+    paused: pause.on,
+    newSteps: Math.max(0, (status?.step ?? 0) - pause.step),
+    status: status ?? (heard.runs ? { state: "waiting", step: null } : null),
+    sinceStatus: since,
+    workers: heard.run?.workers ?? [],
+    started: heard.run?.started ?? 0,
+    lastTime: shown?.last_time ?? 0,
+    hasMetrics: board.panels.size > 0,
+  });
+  const line = get("notice");
+  line.dataset.tone = tone;
+  say("notice-text", text);
+  get("notice-resume").hidden = !pause.on;
+  get("notice-live").hidden = ![...board.panels.values()].some((panel) => !panel.following);
+  const all = board.panels.size;
+  say("notice-count", all === 0 ? "" : board.matching === all ? plural(all, "chart") : `${board.matching} of ${plural(all, "chart")}`);
+  const mark = tone === "red" || tone === "amber" ? "▲ " : "";
+  const title = app.run.name ? `${mark}${app.run.name} · streamviz` : `${mark}streamviz`;
+  if (document.title !== title) document.title = title;
+}
+
+/**
+ * @param {string} id
+ * @param {string} text
+ */
+function say(id, text) {
+  const element = get(id);
+  if (element.textContent !== text) element.textContent = text;
+}
+
+// Ages grow also while nothing is heard.
+setInterval(showWords, 1_000);
+showWords();
+
+// ------------------------------------------------------------------ for tests: look, do not touch
+
+Object.defineProperty(globalThis, "streamviz", {
+  value: Object.freeze({
+    panels: () => [...board.visible()].map((panel) => panel.inspect()),
+    state: () => ({
+      ...state.choices,
+      shown: app.run.name,
+      theme: theme.choice,
+      paused: pause.on,
+      link: link.state,
+      status: heard.status,
+      metrics: [...board.panels.keys()],
+      matching: board.matching,
+    }),
+    get paintedAt() {
+      return app.painter.paintedAt.map((entry) => [...entry]);
+    },
+  }),
+});

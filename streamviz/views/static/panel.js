@@ -1,0 +1,422 @@
+// One chart: its card, the views behind it, and what of them is drawn.
+
+import { between, derive, lowerBound } from "./derive.js";
+import { endLabels } from "./labels.js";
+import { measure, plural, unitOf, whole } from "./format.js";
+import { attachGestures } from "./gestures.js";
+import { Plot } from "./plot.js";
+import { yRange } from "./ranges.js";
+import { dots, marks, strokes } from "./strokes.js";
+
+const POINTS = 1024;
+/** Room beside a zoomed range that is asked for too, so that a small pan shows fine data at once. */
+const MARGIN = 0.25;
+const RIGHT = { plain: 12, labels: 44 };
+/** Runs of fewer ranks have no outliers worth a name. */
+const LABELS_FROM_RANKS = 4;
+
+/**
+ * @typedef {object} App what a chart needs of the page
+ * @property {import("./state.js").State} state
+ * @property {import("./theme.js").Theme} theme
+ * @property {import("./views.js").Views} views
+ * @property {import("./painter.js").Painter} painter
+ * @property {import("./cursor.js").Cursor} cursor
+ * @property {{name: string, started: number, ranks: number}} run
+ * @property {(source: Panel, range: {start: number, end: number}|null) => void} zoomed
+ */
+
+export class Panel {
+  /**
+   * @param {App} app
+   * @param {string} metric
+   * @param {string} title
+   */
+  constructor(app, metric, title) {
+    this.app = app;
+    this.metric = metric;
+    this.unit = unitOf(metric);
+    this.following = true;
+    this.manualY = false;
+    this.dirty = false;
+    this.forced = false;
+    this.near = false;
+    /** @type {Plot|null} */
+    this.plot = null;
+    this.embedding = false;
+    /** @type {import("./views.js").View|null} the whole history, and what comes in */
+    this.live = null;
+    /** @type {import("./views.js").View|null} finer rows of the range zoomed to */
+    this.detail = null;
+    /** @type {import("./derive.js").Drawing|null} */
+    this.drawing = null;
+    this.#build(title);
+  }
+
+  /** @param {string} title */
+  #build(title) {
+    const make = (/** @type {string} */ tag, /** @type {string} */ name, /** @type {Element} */ parent) => {
+      const element = document.createElement(tag);
+      element.className = name;
+      parent.append(element);
+      return element;
+    };
+    this.card = document.createElement("article");
+    this.card.className = "card";
+    this.card.dataset.metric = this.metric;
+    const head = make("div", "card-head", this.card);
+    this.titleText = make("h3", "card-title", head);
+    this.titleText.textContent = title;
+    this.titleText.title = this.metric;
+    this.notes = make("div", "card-notes", head);
+    this.value = make("div", "card-value", head);
+    this.box = make("div", "plot", this.card);
+    this.figure = make("div", "figure", this.box);
+    this.over = make("div", "over", this.box);
+    this.blank = make("div", "blank", this.box);
+    this.backLive = /** @type {HTMLButtonElement} */ (make("button", "back-live", this.card));
+    this.backLive.type = "button";
+    this.backLive.textContent = "live ▸";
+    this.backLive.title = "follow the newest data again";
+    this.backLive.hidden = true;
+    this.backLive.addEventListener("click", () => this.app.zoomed(this, null));
+  }
+
+  /** It comes near the screen: subscribe, and build the figure when its turn comes. */
+  approach() {
+    if (this.near) return;
+    this.near = true;
+    if (!this.gestures) this.gestures = attachGestures(this, this.app);
+    const { run, views } = this.app;
+    this.live = views.open(this.#spec(run.name, null, null), () => this.#changed());
+    if (!this.following) this.#askDetail();
+    this.#embed();
+  }
+
+  /** It has left the screen: no more data. The figure stays, in case it comes back. */
+  leave() {
+    if (!this.near) return;
+    this.near = false;
+    this.live?.close();
+    this.detail?.close();
+    this.live = this.detail = null;
+  }
+
+  /** It is far away, or gone for good: nothing is kept. */
+  release() {
+    this.leave();
+    this.plot?.release();
+    this.plot = null;
+    this.drawing = null;
+    this.over.replaceChildren();
+    this.gestures?.forget();
+  }
+
+  /** Run, mode or ranks are others now. */
+  reopen() {
+    if (!this.near) return;
+    const { run } = this.app;
+    const spec = this.#spec(run.name, null, null);
+    this.live?.set({ run: spec.run, mode: spec.mode, ranks: spec.ranks });
+    this.detail?.set({ run: spec.run, mode: spec.mode, ranks: spec.ranks });
+  }
+
+  /** Log y is another figure. */
+  rescale() {
+    this.plot?.release();
+    this.plot = null;
+    this.manualY = false;
+    if (this.near) this.#embed();
+  }
+
+  #spec(/** @type {string} */ run, /** @type {number|null} */ start, /** @type {number|null} */ stop) {
+    const { mode, ranks } = this.app.state.choices;
+    return { run, metric: this.metric, mode, ranks: ranks || null, start, stop, points: POINTS };
+  }
+
+  #changed() {
+    this.dirty = true;
+    if (this.detail && !this.detail.shown) {
+      this.detail.shown = this.detail.loaded;
+      this.forced = true;
+    }
+    if (this.live && !this.drawing) this.forced = true;
+  }
+
+  async #embed() {
+    if (this.plot || this.embedding) return;
+    this.embedding = true;
+    const scale = this.app.state.choices.log ? "log" : "linear";
+    try {
+      this.plot = await Plot.embed(this.figure, scale, () => this.near);
+    } catch (problem) {
+      // The server is away; `approach` comes round again when the line is back.
+      console.warn(String(problem));
+    }
+    this.embedding = false;
+    if (!this.plot) return;
+    // The person may have switched meanwhile.
+    if ((this.app.state.choices.log ? "log" : "linear") !== scale) {
+      this.rescale();
+      return;
+    }
+    this.recolour();
+    this.redraw();
+  }
+
+  recolour() {
+    this.plot?.recolour(this.app.theme.palette);
+  }
+
+  /** Draw again though no data came: a choice was changed. */
+  redraw() {
+    this.dirty = this.forced = true;
+    this.app.painter.paint();
+  }
+
+  /**
+   * Is there something to draw, and may it be?
+   * @param {boolean} paused
+   */
+  due(paused) {
+    return this.dirty && this.near && this.plot !== null && (!paused || this.forced);
+  }
+
+  /** @returns {Promise<void>|null} kept when it is on the canvas */
+  draw() {
+    this.dirty = this.forced = false;
+    const { plot, live } = this;
+    if (!plot || !live) return null;
+    const { state, run, theme } = this.app;
+    const { choices } = state;
+    const drawing = derive(live.rows, this.detail?.loaded ? this.detail.rows : null, {
+      x: choices.x,
+      smoothing: choices.smoothing,
+      started: run.started,
+    });
+    this.drawing = drawing;
+    plot.xAxis = choices.x;
+    this.#head();
+    if (drawing.n === 0) {
+      this.blank.textContent = live.refusal ?? (live.loaded ? "no data yet" : "");
+      for (const name of ["outer", "inner", "lines", "dots", "marks", "gaps"]) this.#clear(name);
+      return null;
+    }
+    this.blank.textContent = "";
+    const right = run.ranks >= LABELS_FROM_RANKS ? RIGHT.labels : RIGHT.plain;
+    if (plot.model.min_border_right !== right) plot.model.setv({ min_border_right: right }, { sync: false });
+    this.#follow();
+    this.#fill(drawing, theme.palette, choices);
+    return new Promise((resolve) => {
+      plot.onPainted = () => {
+        this.#painted();
+        resolve();
+      };
+    });
+  }
+
+  #clear(/** @type {string} */ name) {
+    const source = this.plot?.sources.get(name);
+    if (source) this.plot?.fill(name, Object.fromEntries(source.columns().map((/** @type {string} */ c) => [c, []])));
+  }
+
+  /** Set both ranges to what is to be seen. */
+  #follow() {
+    const { plot, drawing } = this;
+    if (!plot || !drawing) return;
+    if (this.following) {
+      const [start, end] = [drawing.x[0], drawing.x[drawing.n - 1]];
+      const room = end > start ? 0 : this.app.state.choices.x === "wall" ? 1000 : 1;
+      plot.setRange("x", start - room, end + room);
+    }
+    if (!this.manualY) {
+      const range = yRange(drawing, plot.xRange, plot.scale === "log", this.spanned ?? null);
+      if (range) {
+        this.spanned = range;
+        plot.setRange("y", range.start, range.end);
+      }
+    }
+  }
+
+  /**
+   * @param {import("./derive.js").Drawing} drawing
+   * @param {import("./theme.js").Palette} palette
+   * @param {import("./state.js").Choices} choices
+   */
+  #fill(drawing, palette, choices) {
+    const plot = /** @type {Plot} */ (this.plot);
+    const asLines = choices.mode === "lines" && drawing.lines.some((line) => line.info.kind === "rank");
+    const positive = (/** @type {Float64Array} */ values) => {
+      // An area that reaches to zero or below has its edge at the foot of a log axis.
+      if (plot.scale !== "log") return values;
+      const foot = plot.yRange.start / 10;
+      return values.map((value) => (value <= 0 ? foot : value));
+    };
+    const none = { x: [], y1: [], y2: [] };
+    plot.fill("outer", asLines ? none : { x: drawing.x, y1: positive(drawing.lo), y2: positive(drawing.hi) });
+    plot.fill("inner", asLines || drawing.ranks < 2 ? none : { x: drawing.x, y1: positive(drawing.p10), y2: positive(drawing.p90) });
+    this.drawn = strokes(drawing, palette, { asLines, smoothed: choices.smoothing > 0 });
+    plot.fill("lines", this.drawn.columns);
+    plot.fill("dots", dots(drawing, this.drawn, plot.xRange));
+    plot.fill("marks", marks(drawing, plot.xRange, plot.yRange, plot.frame.width, palette));
+    plot.fill("gaps", { x0: drawing.gaps.map((gap) => gap[0]), x1: drawing.gaps.map((gap) => gap[1]) });
+  }
+
+  /** What the page draws over the figure follows the figure. */
+  #painted() {
+    if (!this.plot || !this.drawing || !this.drawn) return;
+    endLabels(this.over, this.plot, this.drawing, this.drawn, this.app.run.ranks >= LABELS_FROM_RANKS);
+    this.app.cursor.follow(this);
+  }
+
+  /** Title row: the newest value, and what one should know about the data. */
+  #head() {
+    const { drawing } = this;
+    if (!drawing) return;
+    let last = drawing.n - 1;
+    // The last bucket may be empty for other reasons than NaN: an old attempt went further.
+    while (last > 0 && Number.isNaN(drawing.raw[last]) && !(drawing.bad[last] > 0)) last -= 1;
+    this.newestValue = last >= 0 ? drawing.raw[last] : NaN;
+    this.showValue(null);
+    const notes = [];
+    if (drawing.nonfinite > 0) notes.push(["bad", `▲ ${whole(drawing.nonfinite)} NaN/Inf`]);
+    if (drawing.gaps.length > 0) notes.push(["", plural(drawing.gaps.length, "gap")]);
+    if (!this.following && !drawing.complete) notes.push(["", "finest data thinned out"]);
+    const text = notes.map((note) => note[1]).join();
+    if (text !== this.noted) {
+      this.noted = text;
+      this.notes.replaceChildren(
+        ...notes.map(([name, words]) => {
+          const span = document.createElement("span");
+          span.className = name;
+          span.textContent = words;
+          return span;
+        }),
+      );
+    }
+    this.backLive.hidden = this.following && !this.manualY;
+  }
+
+  /**
+   * Show the value under the crosshair, or the newest one.
+   * @param {number|null} value
+   */
+  showValue(value) {
+    const shown = value ?? this.newestValue;
+    this.value.classList.toggle("at-cursor", value !== null);
+    this.value.textContent = this.drawing?.n && shown !== undefined ? measure(shown) : "";
+    if (this.unit && this.value.textContent) {
+      const unit = document.createElement("span");
+      unit.className = "unit";
+      unit.textContent = this.unit;
+      this.value.append(unit);
+    }
+  }
+
+  /** The x axis counts something else now: the same steps stay in view. */
+  changeAxis() {
+    const { drawing, plot, zoom } = this;
+    this.spanned = null;
+    if (zoom && drawing && plot && drawing.n > 0) {
+      const steps = [zoom.start, zoom.end].map((x) => between(drawing.x, drawing.step, x));
+      this.draw();
+      const [start, end] = steps.map((step) => between(this.drawing.step, this.drawing.x, step));
+      this.zoom = { start, end };
+      plot.setRange("x", start, end);
+    }
+    this.redraw();
+  }
+
+  /**
+   * Show a range of x, and ask for its finer data.
+   * @param {number} start
+   * @param {number} end
+   */
+  zoomTo(start, end) {
+    const { plot, drawing } = this;
+    if (!drawing || !(end > start)) return;
+    this.following = false;
+    this.backLive.hidden = false;
+    this.zoom = { start, end };
+    if (!plot) return;
+    plot.setRange("x", start, end);
+    this.spanned = null;
+    this.redraw();
+    clearTimeout(this.asking);
+    this.asking = setTimeout(() => this.#askDetail(), 60);
+  }
+
+  #askDetail() {
+    const { drawing, zoom } = this;
+    if (!this.near || this.following || !drawing || drawing.n === 0 || !zoom) return;
+    const room = (zoom.end - zoom.start) * MARGIN;
+    const toStep = (/** @type {number} */ x) => between(drawing.x, drawing.step, x);
+    const start = Math.max(0, Math.floor(toStep(zoom.start - room)));
+    const stop = Math.max(start + 1, Math.ceil(toStep(zoom.end + room)));
+    if (this.detail) {
+      this.detail.set({ start, stop });
+      this.detail.shown = false;
+    } else {
+      this.detail = this.app.views.open(this.#spec(this.app.run.name, start, stop), () => this.#changed());
+      this.detail.shown = false;
+    }
+  }
+
+  /** Show everything, and follow what comes in. */
+  follow() {
+    this.following = true;
+    this.manualY = false;
+    this.zoom = null;
+    this.spanned = null;
+    clearTimeout(this.asking);
+    this.detail?.close();
+    this.detail = null;
+    this.redraw();
+  }
+
+  /**
+   * @param {number} start
+   * @param {number} end
+   */
+  zoomY(start, end) {
+    if (!this.plot || !(end > start)) return;
+    this.manualY = true;
+    this.backLive.hidden = false;
+    this.plot.setRange("y", start, end);
+    this.redraw();
+  }
+
+  /**
+   * The row nearest to a place on the x axis, null where there is none.
+   * @param {number} x
+   */
+  rowAt(x) {
+    const { drawing } = this;
+    if (!drawing || drawing.n === 0) return null;
+    const right = Math.min(drawing.n - 1, lowerBound(drawing.x, x));
+    const left = Math.max(0, right - 1);
+    return x - drawing.x[left] <= drawing.x[right] - x ? left : right;
+  }
+
+  /** For tests: what stands on the screen. */
+  inspect() {
+    const { drawing, plot } = this;
+    return {
+      metric: this.metric,
+      painted: plot?.paints ?? 0,
+      newest: this.live?.rows.newest ?? null,
+      value: this.value.textContent,
+      columns: drawing && {
+        x: [...drawing.x], step: [...drawing.step], t: [...drawing.t], lo: [...drawing.lo], p10: [...drawing.p10],
+        mid: [...drawing.mid], raw: [...drawing.raw], p90: [...drawing.p90], hi: [...drawing.hi], bad: [...drawing.bad],
+      },
+      lines: drawing?.lines.map((line) => ({ ...line.info, y: [...line.raw] })) ?? [],
+      gaps: drawing?.gaps ?? [],
+      ranks: drawing?.ranks ?? 0,
+      shift: drawing?.shift ?? 0,
+      range: plot?.xRange ?? null,
+      yRange: plot?.yRange ?? null,
+      following: this.following,
+    };
+  }
+}

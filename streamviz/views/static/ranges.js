@@ -1,0 +1,109 @@
+// Which values the y axis spans: what is visible, without letting one spike flatten all the rest.
+
+import { lowerBound } from "./derive.js";
+
+/** A spike further out than so many spans of the bulk is cut off, and marked on the edge. */
+const REACH = 4;
+const PADDING = 0.07;
+/** The axis stays as it is while the data fill at least this share of it. */
+const FILL = 0.55;
+const SAMPLE = 600;
+
+/** @typedef {{start: number, end: number}} Range */
+
+/**
+ * @param {import("./derive.js").Drawing} drawing
+ * @param {Range} x what is visible
+ * @param {boolean} log
+ * @param {Range|null} current the axis as it is: kept if it still fits, so that it does not jitter
+ * @returns {Range|null} null if there is nothing to span
+ */
+export function yRange(drawing, x, log, current) {
+  const from = Math.max(0, lowerBound(drawing.x, x.start) - 1);
+  const to = Math.min(drawing.n, lowerBound(drawing.x, x.end) + 2);
+  const scale = log ? Math.log10 : (/** @type {number} */ value) => value;
+  const lines = drawing.lines.map((line) => line.raw);
+  const ranksOnly = drawing.lines.some((line) => line.info.kind === "rank");
+  const bulk = ranksOnly ? lines : [drawing.p10, drawing.p90, ...lines];
+  const all = ranksOnly ? lines : [drawing.lo, drawing.hi, ...lines];
+  const body = sample(bulk, from, to, scale);
+  const whole = extremes(all, from, to, scale);
+  if (body.length === 0 || !whole) return null;
+  const low = body[Math.floor(0.02 * (body.length - 1))];
+  const high = body[Math.ceil(0.98 * (body.length - 1))];
+  const span = Math.max(high - low, Math.abs(high) * 1e-3, 1e-300);
+  const wanted = {
+    start: whole.start >= low - REACH * span ? whole.start : low - span / 4,
+    end: whole.end <= high + REACH * span ? whole.end : high + span / 4,
+  };
+  const padded = pad(wanted, log);
+  const held = current && { start: scale(current.start), end: scale(current.end) };
+  if (held && fits(held, wanted, padded)) return current;
+  return log ? { start: 10 ** padded.start, end: 10 ** padded.end } : padded;
+}
+
+/**
+ * @param {Range} held
+ * @param {Range} wanted
+ * @param {Range} padded
+ */
+function fits(held, wanted, padded) {
+  const inside = held.start <= wanted.start && held.end >= wanted.end;
+  return inside && padded.end - padded.start >= FILL * (held.end - held.start);
+}
+
+/**
+ * @param {Range} range in the scale's own units
+ * @param {boolean} log
+ */
+function pad({ start, end }, log) {
+  const size = Math.max(Math.abs(start), Math.abs(end));
+  if (end - start <= 1e-9 * size || end === start) {
+    // A constant: a tenth around it.
+    const room = log ? 0.15 : size === 0 ? 1 : size / 10;
+    return { start: start - room, end: end + room };
+  }
+  const room = (end - start) * PADDING;
+  // What is never negative shall not show a negative axis.
+  const floor = !log && start >= 0 ? 0 : -Infinity;
+  return { start: Math.max(floor, start - room), end: end + room };
+}
+
+/**
+ * @param {Float64Array[]} columns
+ * @param {number} from
+ * @param {number} to
+ * @param {(value: number) => number} scale
+ * @returns {number[]} some of the finite values, ascending
+ */
+function sample(columns, from, to, scale) {
+  const stride = Math.max(1, Math.floor(((to - from) * columns.length) / SAMPLE));
+  const values = [];
+  for (const column of columns) {
+    for (let i = from; i < to; i += stride) {
+      const value = scale(column[i]);
+      if (Number.isFinite(value)) values.push(value);
+    }
+  }
+  return values.sort((a, b) => a - b);
+}
+
+/**
+ * @param {Float64Array[]} columns
+ * @param {number} from
+ * @param {number} to
+ * @param {(value: number) => number} scale
+ * @returns {Range|null}
+ */
+function extremes(columns, from, to, scale) {
+  let start = Infinity;
+  let end = -Infinity;
+  for (const column of columns) {
+    for (let i = from; i < to; i += 1) {
+      const value = scale(column[i]);
+      if (value < start && value !== -Infinity) start = value;
+      if (value > end && value !== Infinity) end = value;
+    }
+  }
+  return start <= end ? { start, end } : null;
+}

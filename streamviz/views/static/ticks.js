@@ -1,0 +1,98 @@
+// Where an axis has its ticks and what they say, for steps, spans of time, the time of day and values.
+
+import { clock, elapsed, tickLabels, whole } from "./format.js";
+
+/** @typedef {"step"|"relative"|"wall"} XAxis */
+
+const SECOND_STEPS = [
+  0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900,
+  1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
+];
+
+/**
+ * The round distance (1, 2 or 5 times a power of ten) that gives at most about `count` ticks.
+ * @param {number} span
+ * @param {number} count
+ */
+export function niceStep(span, count) {
+  const rough = span / Math.max(1, count);
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const share = rough / power;
+  return power * (share <= 1 ? 1 : share <= 2 ? 2 : share <= 5 ? 5 : 10);
+}
+
+/**
+ * @param {number} low
+ * @param {number} high
+ * @param {number} step
+ * @param {number} [phase]
+ */
+function multiples(low, high, step, phase = 0) {
+  const ticks = [];
+  const first = Math.ceil((low - phase) / step - 1e-9);
+  const last = Math.floor((high - phase) / step + 1e-9);
+  for (let i = first; i <= last && ticks.length < 50; i += 1) ticks.push(Number((i * step + phase).toPrecision(15)));
+  return ticks;
+}
+
+/**
+ * @param {XAxis} axis
+ * @param {number} low
+ * @param {number} high
+ * @param {number} width pixels
+ * @returns {{at: number[], labels: string[]}}
+ */
+export function xTicks(axis, low, high, width) {
+  const span = high - low;
+  if (!(span > 0)) return { at: [], labels: [] };
+  const count = Math.max(2, Math.floor(width / (axis === "wall" ? 72 : 64)));
+  if (axis === "step") {
+    const at = multiples(low, high, Math.max(1, niceStep(span, count)));
+    return { at, labels: at.map(whole) };
+  }
+  const unit = axis === "wall" ? 1000 : 1;
+  const wanted = span / unit / count;
+  const step = SECOND_STEPS.find((size) => size >= wanted) ?? niceStep(span / unit, count);
+  // Days and hours begin where this clock's do, not where UTC's do.
+  const phase = axis === "wall" ? (new Date(low).getTimezoneOffset() * 60_000) % (step * 1000) : 0;
+  const at = multiples(low, high, step * unit, phase);
+  return { at, labels: at.map((tick) => (axis === "wall" ? clock(tick, step * 1000) : elapsed(tick, step))) };
+}
+
+/**
+ * @param {number} low
+ * @param {number} high
+ * @param {boolean} log
+ * @param {number} height pixels
+ * @returns {{at: number[], labels: string[]}}
+ */
+export function yTicks(low, high, log, height) {
+  const count = Math.max(2, Math.floor(height / 36));
+  if (!(high > low)) return { at: [], labels: [] };
+  if (log && low > 0) {
+    const at = logTicks(low, high, count);
+    if (at.length >= 2) return { at, labels: at.map((tick) => tickLabels([tick])[0]) };
+  }
+  const at = multiples(low, high, niceStep(high - low, count));
+  return { at, labels: tickLabels(at) };
+}
+
+/**
+ * @param {number} low
+ * @param {number} high
+ * @param {number} count
+ */
+function logTicks(low, high, count) {
+  const first = Math.floor(Math.log10(low));
+  const last = Math.ceil(Math.log10(high));
+  const stride = Math.max(1, Math.ceil((last - first) / (count + 1)));
+  const mantissas = last - first <= count / 2 ? [1, 2, 5] : [1];
+  const ticks = [];
+  for (let power = Math.ceil(first / stride) * stride - stride; power <= last; power += stride) {
+    for (const mantissa of mantissas) {
+      const tick = Number((mantissa * 10 ** power).toPrecision(12));
+      if (tick >= low && tick <= high) ticks.push(tick);
+    }
+  }
+  return ticks;
+}

@@ -1,0 +1,111 @@
+"""What is said of runs and of the server, as plain JSON values.
+
+Law: pure functions of snapshots; the time is handed in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from streamviz.ingest.liveness import WorkerState
+
+if TYPE_CHECKING:
+    from streamviz.ingest.roster import RunInfo
+
+__all__ = [
+    "dropped_by_reason",
+    "newest_active",
+    "run_detail",
+    "run_for_api",
+    "run_row",
+    "state_word",
+]
+
+_ACTIVE = frozenset({WorkerState.JOINING, WorkerState.LIVE, WorkerState.STALE})
+
+
+def state_word(state: WorkerState) -> str:
+    """Return the word the page has for a state."""
+    return "waiting" if state is WorkerState.JOINING else state.value
+
+
+def newest_active(runs: Sequence[RunInfo]) -> RunInfo | None:
+    """Return the newest run that is going on, else the newest, ``None`` without any.
+
+    Args:
+        runs: In order of their start.
+    """
+    active = [run for run in runs if run.state in _ACTIVE]
+    newest = active or runs
+    return newest[-1] if newest else None
+
+
+def dropped_by_reason(runs: Iterable[RunInfo]) -> dict[str, int]:
+    """Return how many rows the publishers of some runs had to drop, by their own count."""
+    total: Counter[str] = Counter()
+    for run in runs:
+        for worker in run.workers:
+            total.update(worker.dropped)
+    return dict(total)
+
+
+def run_row(run: RunInfo) -> dict[str, object]:
+    """Return a run's entry in the page's list of runs."""
+    return {
+        "run": run.run,
+        "state": state_word(run.state),
+        "ranks_live": run.ranks_live,
+        "ranks_expected": run.ranks_expected,
+        "attempts": run.attempts,
+        "started": run.started,
+        "last_time": run.last_time,
+    }
+
+
+def run_detail(run: RunInfo, metrics: Sequence[str]) -> dict[str, object]:
+    """Return a run's structure and who works for it."""
+    return {
+        "run": run.run,
+        "metrics": list(metrics),
+        "workers": [
+            {
+                "rank": worker.rank,
+                "attempt": worker.attempt,
+                "host": worker.host,
+                "state": state_word(worker.state),
+            }
+            for worker in run.workers
+        ],
+        "started": run.started,
+    }
+
+
+def run_for_api(run: RunInfo, metrics: Sequence[str], now: float) -> dict[str, object]:
+    """Return a run's entry in ``/api/v1/runs``.
+
+    Args:
+        run: Its snapshot.
+        metrics: Its metrics' names.
+        now: Server wall time, seconds since the epoch.
+    """
+    return {
+        "run": run.run,
+        "state": state_word(run.state),
+        "started": run.started,
+        "attempts": run.attempts,
+        "workers": [
+            {
+                "rank": worker.rank,
+                "world_size": worker.world_size,
+                "host": worker.host,
+                "attempt": worker.attempt,
+                "state": state_word(worker.state),
+                "last_step": worker.last_step,
+                "age_s": max(0.0, now - worker.last_time),
+            }
+            for worker in run.workers
+        ],
+        "metrics": list(metrics),
+    }

@@ -1,0 +1,217 @@
+"""One distinct view while somebody watches it: it reads the store, and keeps versions and bytes.
+
+Law: however many watch, a view is reduced once per change and encoded once per version that some
+viewer still has.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from typing import TYPE_CHECKING
+
+from streamviz.errors import UnknownSeries
+from streamviz.views.encoding import chunk_bytes
+from streamviz.views.models import COLUMNS, Choice, ViewKey, choose, merge_gaps
+from streamviz.views.rows import Rows
+
+if TYPE_CHECKING:
+    from streamviz.store import Cursor, Store
+
+__all__ = ["HISTORY", "LiveView"]
+
+HISTORY = 64
+"""Versions a viewer may be behind and still get a tail; two seconds at 30 per second."""
+
+OUTLIERS_EVERY_S = 1.0
+WORKERS_EVERY_S = 0.25
+"""How often a view follows its run's new workers: each time, it is read from the start."""
+
+
+class LiveView:
+    """The rows of one view and the history of their changes.
+
+    Attributes:
+        number: The key that chunks carry.
+        key: What it shows.
+        version: Grows with every change; 0 while nothing was read.
+        newest: Wall time of the newest sample of its ranks, seconds; ``None`` without one.
+        refreshed_at: Monotonic time of the last refresh, seconds.
+    """
+
+    def __init__(self, number: int, key: ViewKey) -> None:
+        self.number = number
+        self.key = key
+        self.version = 0
+        self.newest: float | None = None
+        self.refreshed_at = -inf
+        self._rows = Rows(key.mode)
+        self._complete = True
+        self._cursor: Cursor | None = None
+        self._written = -1
+        self._structure = -1
+        self._choice = Choice((), ())
+        self._chosen_at = -inf
+        self._judged_at = -inf
+        self._gaps: list[list[int]] = []
+        self._gaps_seen: tuple[int, Choice] | None = None
+        self._gaps_version = 0
+        self._reset_version = 0
+        self._history: deque[tuple[int, int]] = deque(maxlen=HISTORY)
+        self._encoded: dict[tuple[int, bool], bytes] = {}
+
+    # -- reading the store ---------------------------------------------------------------------
+
+    def stale(self, store: Store) -> bool:
+        """Say, cheaply, whether the store has something that :meth:`refresh` would take in."""
+        run, metric = self.key.run, self.key.metric
+        try:
+            return (
+                self._cursor is None
+                or store.written(run, metric) != self._written
+                or store.structure(run) != self._structure
+            )
+        except UnknownSeries:
+            return False
+
+    def refresh(self, store: Store, now: float) -> bool:
+        """Take in what the store has since the last call.
+
+        Args:
+            store: Where the samples are.
+            now: Monotonic time, seconds; for what is not done on every call.
+
+        Returns:
+            Whether there is a new version.
+        """
+        self.refreshed_at = now
+        try:
+            self._follow_workers(store, now)
+            # Read before the rows: what is appended in between is then seen twice, never missed.
+            written = store.written(self.key.run, self.key.metric)
+            if not self._choice.current:
+                return False
+            if self._cursor is not None and written == self._written:
+                return False
+            changed = self._read(store)
+            if now - self._judged_at >= OUTLIERS_EVERY_S:
+                self._judged_at = now
+                if self._rows.outliers_moved():
+                    # A rank that was folded so far is drawn from its start: read it all again.
+                    self._cursor = None
+                    changed = self._read(store)
+        except UnknownSeries:
+            # Asked for before its first sample came, or before the run did: it is empty till then.
+            return False
+        self._written = written
+        return changed
+
+    def _follow_workers(self, store: Store, now: float) -> None:
+        structure = store.structure(self.key.run)
+        due = not self._choice.current or now - self._chosen_at >= WORKERS_EVERY_S
+        if structure == self._structure or not due:
+            return
+        self._structure, self._chosen_at = structure, now
+        choice = choose(store.workers(self.key.run), self.key.ranks)
+        if choice != self._choice:
+            self._choice, self._cursor = choice, None
+
+    def _read(self, store: Store) -> bool:
+        key = self.key
+        changes = store.changes(
+            key.run,
+            key.metric,
+            self._cursor,
+            workers=self._choice.workers,
+            start=key.start,
+            stop=key.stop,
+            points=key.points,
+        )
+        self._cursor = changes.cursor
+        grid = changes.grid
+        if changes.reset:
+            self._rows.replace(grid, self._choice)
+            self._advance(None)
+        elif not len(grid.bucket):
+            return False
+        elif self._rows.fits(grid):
+            self._advance(self._rows.splice(grid))
+        else:
+            # Rows on another grid cannot be spliced; whatever the store meant, all of it is right.
+            self._cursor = None
+            return self._read(store)
+        self._complete, self.newest = grid.complete, changes.newest
+        return True
+
+    def take_gaps(self, store: Store) -> bool:
+        """Take in the gaps of its ranks; say whether there is a new version."""
+        try:
+            seen = (store.gaps_version(self.key.run), self._choice)
+            if seen == self._gaps_seen:
+                return False
+            gaps = store.gaps(self.key.run)
+        except UnknownSeries:
+            return False
+        self._gaps_seen = seen
+        mine = {source.worker for source in self._choice.current}
+        merged = merge_gaps(
+            (gap for worker, gap in gaps if worker in mine), self.key.start, self.key.stop
+        )
+        if merged == self._gaps:
+            return False
+        self._gaps = merged
+        self._advance(len(self._rows))
+        self._gaps_version = self.version
+        return True
+
+    # -- versions ------------------------------------------------------------------------------
+
+    def _advance(self, first_row: int | None) -> None:
+        """Open a version whose rows differ from ``first_row`` on; ``None`` for a new start."""
+        self.version += 1
+        self._encoded.clear()
+        if first_row is None:
+            self._reset_version = self.version
+            self._history.clear()
+        else:
+            self._history.append((self.version, first_row))
+
+    def chunk(self, since: int) -> bytes:
+        """Return the bytes that bring a viewer from a version to the current one.
+
+        Args:
+            since: The version the viewer has; 0 for none.
+        """
+        tail = since >= self._reset_version and since > 0
+        if tail and self._history and self._history[0][0] > since + 1:
+            tail = False  # the history does not reach back that far
+        if not tail:
+            start, with_gaps = 0, True
+        else:
+            firsts = [first for version, first in self._history if version > since]
+            start = min(firsts, default=len(self._rows))
+            with_gaps = self._gaps_version > since
+        place = (start if tail else -1, with_gaps)
+        held = self._encoded.get(place)
+        if held is None:
+            held = self._encoded[place] = self._encode(start, tail=tail, with_gaps=with_gaps)
+        return held
+
+    def _encode(self, start: int, *, tail: bool, with_gaps: bool) -> bytes:
+        rows = self._rows
+        values = rows.values(start)
+        meta: dict[str, object] = {
+            "v": self.version,
+            "op": "tail" if tail else "reset",
+            "from": start,
+            "n": len(rows) - start,
+            "newest": self.newest,
+            "shift": rows.shift,
+            "columns": COLUMNS,
+            "lines": [line.as_json() for line in rows.lines],
+            "ranks": rows.ranks,
+            "complete": self._complete,
+        }
+        if with_gaps:
+            meta["gaps"] = self._gaps
+        return chunk_bytes(self.number, meta, list(values))
