@@ -15,3 +15,5 @@ def server() -> Iterator[ServerProcess]:
     yield running
     if running.process.poll() is None:
         running.stop()
+    else:
+        running.wait()

@@ -62,11 +62,13 @@ class ServerProcess:
         self.page = facts["page"]
         self.ingest = facts["ingest"]
         # Keep reading, so that the server never blocks on what it says.
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        self.lines.extend(line.rstrip() for line in self.process.stdout)
+        with self.process.stdout as stdout:
+            self.lines.extend(line.rstrip() for line in stdout)
 
     @property
     def token(self) -> str | None:
@@ -108,9 +110,19 @@ class ServerProcess:
     def kill(self) -> None:
         """End it as a power cut would."""
         self.process.kill()
-        self.process.wait()
+        self.wait()
 
     def stop(self) -> int:
         """Ask it to end, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end, and return its exit code."""
+        code = self.process.wait(10)
+        self._reader.join(10)
+        return code
+
+    def count(self, counter: str) -> int:
+        """Return a counter of the server, over all reasons."""
+        return sum(self.get("/api/v1/status")["counters"][counter].values())

@@ -83,6 +83,7 @@ class Collector:
         self._workers: dict[tuple[str, int], list[Worker]] = {}
         self._runs: dict[str, tuple[float, dict[str, object]]] = {}
         self._changed_runs: set[str] = set()
+        self._moved_runs: set[str] = set()
         self._due: dict[bytes, Stream] = {}
         self._urgent: list[tuple[bytes, Ack]] = []
         self._acked_at = 0.0
@@ -276,12 +277,12 @@ class Collector:
         self._workers.setdefault((hello.run, hello.rank), []).append(worker)
         started, config = self._runs.get(hello.run, (now, {}))
         self._runs[hello.run] = (started, {**config, **hello.config})
-        self._changed_runs.add(hello.run)
+        self._moved_runs.add(hello.run)
         return worker
 
     def _meet(self, worker: Worker, event: WorkerEvent, now: float) -> None:
-        worker.meet(event, now)
-        self._changed_runs.add(worker.run)
+        runs = self._moved_runs if worker.meet(event, now) else self._changed_runs
+        runs.add(worker.run)
 
     # -- the clock's turn ------------------------------------------------------------------
 
@@ -311,7 +312,7 @@ class Collector:
         return acks
 
     def tick(self, now: float) -> None:
-        """Find out who has fallen silent, publish snapshots, flush the tallies.
+        """Find out who has fallen silent, and publish how far everybody is.
 
         Args:
             now: Wall time, seconds since the epoch.
@@ -323,15 +324,22 @@ class Collector:
                 event = WorkerEvent.LOST if silent_s > GONE_AFTER_S else WorkerEvent.SILENT
                 if worker.meet(event, now):
                     self._changed_runs.add(worker.run)
-        changed, self._changed_runs = self._changed_runs, set()
-        if changed:
-            self._publish(changed)
+        self._moved_runs |= self._changed_runs
+        self._changed_runs.clear()
+        self.settle()
         self._forget(now)
+
+    def settle(self) -> None:
+        """Publish the counts, and the runs in which a worker appeared or changed its state.
+
+        Progress within a state is published once a tick.
+        """
         tallies, self._tallies = self._tallies, {}
         for name, amount in tallies.items():
             self._counters.add(name, amount)
-
-    def _publish(self, runs: set[str]) -> None:
+        if not self._moved_runs:
+            return
+        runs, self._moved_runs = self._moved_runs, set()
         by_run: dict[str, list[Worker]] = {run: [] for run in runs}
         for (run, _), workers in self._workers.items():
             if run in by_run:
@@ -369,5 +377,5 @@ class Collector:
         return min(max(share, LEAST_WINDOW_BYTES), WINDOW_BYTES)
 
     def _tally(self, name: str, amount: int = 1) -> None:
-        """Count without the counters' lock, which is taken once a tick."""
+        """Count without the counters' lock, which is taken once a burst."""
         self._tallies[name] = self._tallies.get(name, 0) + amount

@@ -69,7 +69,8 @@ class Receiver:
             (zmq.HEARTBEAT_TIMEOUT, 15_000),
             (zmq.HANDSHAKE_IVL, 5_000),
             (zmq.LINGER, 0),
-            (zmq.IPV6, 1),
+            # An IPv4 address bound through IPv6 would be named as neither.
+            (zmq.IPV6, int(endpoint.startswith(("tcp://[", "tcp://*")))),
         ):
             self._socket.setsockopt(option, value)
         try:
@@ -110,6 +111,8 @@ class Receiver:
                 self._take_burst()
                 if self._collector.rows_stored > before:
                     self._on_rows()
+                # Who is there is known before what they sent is acknowledged.
+                self._collector.settle()
                 now = monotonic_time()
                 self._send_acks(now)
                 if now - ticked_at >= TICK_S:

@@ -76,7 +76,7 @@ class ZmqTransport:
             (zmq.HEARTBEAT_TIMEOUT, 15_000),
             (zmq.HEARTBEAT_TTL, 15_000),
             (zmq.RECONNECT_IVL, 200),
-            (zmq.RECONNECT_IVL_MAX, 5_000),
+            (zmq.RECONNECT_IVL_MAX, 2_000),
             (zmq.HANDSHAKE_IVL, 5_000),
             (zmq.MAXMSGSIZE, _ACK_BYTES),
             (zmq.IPV6, 1),

@@ -25,9 +25,11 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 def _literal(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(address.strip("[]"))
+        literal = ipaddress.ip_address(address.strip("[]"))
     except ValueError:
         return None
+    # ::ffff:127.0.0.1 is 127.0.0.1 in the spelling of a socket that speaks both.
+    return getattr(literal, "ipv4_mapped", None) or literal
 
 
 def is_address(host: str) -> bool:

@@ -175,7 +175,6 @@ class Guarded(RequestHandler):
 
     def turn_away(self) -> None:
         """Refuse a request without a login."""
-        self.set_header("WWW-Authenticate", "Bearer")
         raise Refusal(
             401,
             "no login: open the address that the server printed, or send its token as "
@@ -204,6 +203,8 @@ class Guarded(RequestHandler):
         raised = kwargs.get("exc_info")
         error = raised[1] if isinstance(raised, tuple) else None
         sentence = error.sentence if isinstance(error, Refusal) else self._sentence(status_code)
+        if status_code == 401:
+            self.set_header("WWW-Authenticate", "Bearer")
         if status_code == 405:
             self.set_header("Allow", "GET, HEAD")
         self.finish_error(sentence)

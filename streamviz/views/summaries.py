@@ -28,7 +28,7 @@ _ACTIVE = frozenset({WorkerState.JOINING, WorkerState.LIVE, WorkerState.STALE})
 
 def state_word(state: WorkerState) -> str:
     """Return the word the page has for a state."""
-    return "waiting" if state is WorkerState.JOINING else state.value
+    return state.value
 
 
 def newest_active(runs: Sequence[RunInfo]) -> RunInfo | None:

@@ -8,7 +8,7 @@ const NEAR = "160px 0px";
 const FAR = "1600px 0px";
 
 /** Groups people look at first, and those they look at last; between them the order of names. */
-const FIRST = ["", "train", "training", "loss", "val", "valid", "validation", "eval", "test"];
+const FIRST = ["train", "training", "loss", "val", "valid", "validation", "eval", "test", ""];
 const LAST = ["system", "gpu", "cpu", "sys"];
 
 export class Board {

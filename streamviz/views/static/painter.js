@@ -29,7 +29,10 @@ export class Painter {
     /** @type {[number, number|null, number][]} frame, newest sample, painted; wall seconds */
     this.paintedAt = [];
     link.addEventListener("frame", (event) => this.#take(/** @type {CustomEvent} */ (event).detail));
+    /** Counts connections: the numbers of one mean nothing to the next. */
+    this.epoch = 0;
     link.addEventListener("state", () => {
+      this.epoch += 1;
       this.owed = null;
     });
     document.addEventListener("visibilitychange", () => this.paint());
@@ -54,7 +57,7 @@ export class Painter {
       this.again = true;
       return;
     }
-    const { owed, newest } = this;
+    const { owed, newest, epoch } = this;
     this.newest = null;
     const waiting = [];
     for (const panel of this.panels()) {
@@ -63,7 +66,7 @@ export class Painter {
       if (painted) waiting.push(painted);
     }
     if (waiting.length === 0) {
-      this.#acknowledge(owed);
+      this.#acknowledge(owed, epoch);
       return;
     }
     this.painting = true;
@@ -75,7 +78,7 @@ export class Painter {
         this.paintedAt.push([owed, newest, Date.now() / 1000]);
         if (this.paintedAt.length > REMEMBER) this.paintedAt.splice(0, REMEMBER / 2);
       }
-      this.#acknowledge(owed);
+      this.#acknowledge(owed, epoch);
       if (this.again) {
         this.again = false;
         this.paint();
@@ -83,9 +86,12 @@ export class Painter {
     });
   }
 
-  /** @param {number|null} number */
-  #acknowledge(number) {
-    if (number === null || this.owed === null) return;
+  /**
+   * @param {number|null} number
+   * @param {number} epoch
+   */
+  #acknowledge(number, epoch) {
+    if (number === null || this.owed === null || epoch !== this.epoch) return;
     this.link.send({ op: "ack", frame: number });
     if (this.owed === number) this.owed = null;
   }

@@ -11,7 +11,7 @@ import { dots, marks, strokes } from "./strokes.js";
 const POINTS = 1024;
 /** Room beside a zoomed range that is asked for too, so that a small pan shows fine data at once. */
 const MARGIN = 0.25;
-const RIGHT = { plain: 12, labels: 44 };
+const RIGHT = { plain: 12, labels: 38 };
 /** Runs of fewer ranks have no outliers worth a name. */
 const LABELS_FROM_RANKS = 4;
 
@@ -253,7 +253,7 @@ export class Panel {
       return values.map((value) => (value <= 0 ? foot : value));
     };
     const none = { x: [], y1: [], y2: [] };
-    plot.fill("outer", asLines ? none : { x: drawing.x, y1: positive(drawing.lo), y2: positive(drawing.hi) });
+    plot.fill("outer", { x: drawing.x, y1: positive(drawing.lo), y2: positive(drawing.hi) });
     plot.fill("inner", asLines || drawing.ranks < 2 ? none : { x: drawing.x, y1: positive(drawing.p10), y2: positive(drawing.p90) });
     this.drawn = strokes(drawing, palette, { asLines, smoothed: choices.smoothing > 0 });
     plot.fill("lines", this.drawn.columns);

@@ -146,6 +146,7 @@ export class Plot {
     for (const axis of this.axes) {
       axis.setv({ major_label_text_color: palette.axis, major_label_text_font: palette.font }, { sync: false });
     }
+    this.axes[0].setv({ axis_line_color: palette.line }, { sync: false });
     this.grid.setv({ grid_line_color: palette.grid }, { sync: false });
     this.glyphs.get("outer").setv({ fill_color: palette.hue, fill_alpha: 0.13 }, { sync: false });
     this.glyphs.get("inner").setv({ fill_color: palette.hue, fill_alpha: 0.2 }, { sync: false });

@@ -2,12 +2,13 @@
 
 import { lowerBound } from "./derive.js";
 
-/** A spike further out than so many spans of the bulk is cut off, and marked on the edge. */
-const REACH = 4;
+/** What lies further out than so many spans of the bulk is cut off, and marked on the edge. */
+const REACH = { spikes: 5, ranks: 12, otherwise: 2 };
 const PADDING = 0.07;
 /** The axis stays as it is while the data fill at least this share of it. */
 const FILL = 0.55;
 const SAMPLE = 600;
+const OUTER = 0.02;
 
 /** @typedef {{start: number, end: number}} Range */
 
@@ -23,23 +24,36 @@ export function yRange(drawing, x, log, current) {
   const to = Math.min(drawing.n, lowerBound(drawing.x, x.end) + 2);
   const scale = log ? Math.log10 : (/** @type {number} */ value) => value;
   const lines = drawing.lines.map((line) => line.raw);
-  const ranksOnly = drawing.lines.some((line) => line.info.kind === "rank");
-  const bulk = ranksOnly ? lines : [drawing.p10, drawing.p90, ...lines];
-  const all = ranksOnly ? lines : [drawing.lo, drawing.hi, ...lines];
-  const body = sample(bulk, from, to, scale);
+  const ranks = drawing.lines.some((line) => line.info.kind === "rank");
+  const bulk = ranks ? lines : [drawing.p10, drawing.p90];
+  const all = [drawing.lo, drawing.hi, ...lines];
   const whole = extremes(all, from, to, scale);
-  if (body.length === 0 || !whole) return null;
-  const low = body[Math.floor(0.02 * (body.length - 1))];
-  const high = body[Math.ceil(0.98 * (body.length - 1))];
-  const span = Math.max(high - low, Math.abs(high) * 1e-3, 1e-300);
+  const body = quantiles(bulk, from, to, scale);
+  const edges = quantiles(all, from, to, scale);
+  if (!whole || !body || !edges) return null;
+  const span = Math.max(body.end - body.start, Math.abs(body.end) * 1e-3, 1e-300);
   const wanted = {
-    start: whole.start >= low - REACH * span ? whole.start : low - span / 4,
-    end: whole.end <= high + REACH * span ? whole.end : high + span / 4,
+    start: -reach(-body.start, -edges.start, -whole.start, span),
+    end: reach(body.end, edges.end, whole.end, span),
   };
   const padded = pad(wanted, log);
   const held = current && { start: scale(current.start), end: scale(current.end) };
   if (held && fits(held, wanted, padded)) return current;
   return log ? { start: 10 ** padded.start, end: 10 ** padded.end } : padded;
+}
+
+/**
+ * How far up the axis goes: to everything, if it is not far out; else to all but the few furthest
+ * values; else, when some ranks are always far out, to the bulk of them.
+ * @param {number} body
+ * @param {number} edge
+ * @param {number} whole
+ * @param {number} span of the bulk
+ */
+function reach(body, edge, whole, span) {
+  if (whole <= body + REACH.spikes * span) return whole;
+  if (edge <= body + REACH.ranks * span) return edge;
+  return body + REACH.otherwise * span;
 }
 
 /**
@@ -70,13 +84,14 @@ function pad({ start, end }, log) {
 }
 
 /**
+ * Where all but the outer hundredths of the values lie.
  * @param {Float64Array[]} columns
  * @param {number} from
  * @param {number} to
  * @param {(value: number) => number} scale
- * @returns {number[]} some of the finite values, ascending
+ * @returns {Range|null}
  */
-function sample(columns, from, to, scale) {
+function quantiles(columns, from, to, scale) {
   const stride = Math.max(1, Math.floor(((to - from) * columns.length) / SAMPLE));
   const values = [];
   for (const column of columns) {
@@ -85,7 +100,10 @@ function sample(columns, from, to, scale) {
       if (Number.isFinite(value)) values.push(value);
     }
   }
-  return values.sort((a, b) => a - b);
+  if (values.length === 0) return null;
+  values.sort((a, b) => a - b);
+  const outer = Math.floor(OUTER * (values.length - 1));
+  return { start: values[outer], end: values[values.length - 1 - outer] };
 }
 
 /**

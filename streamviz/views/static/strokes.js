@@ -44,7 +44,7 @@ export function strokes(drawing, palette, { asLines, smoothed }) {
   if (smoothed && asLines && ranks.length <= GHOSTS) {
     ranks.forEach((line, i) => add(line.raw, shade(palette, i, ranks.length), 0.25, 1));
   }
-  if (smoothed && !asLines) add(drawing.raw, palette.hue, 0.28, 1);
+  if (smoothed && !asLines) add(drawing.raw, palette.hue, 0.35, 1);
   ranks.forEach((line, i) => {
     const color = asLines ? shade(palette, i, ranks.length) : mix(palette.hue, palette.ink, 0.35 + 0.15 * i);
     add(line.y, color, asLines && ranks.length > 16 ? 0.75 : 0.95, asLines && ranks.length <= 8 ? 1.4 : 1);

@@ -10,6 +10,7 @@ const HUES = 6;
  * @property {string} ink2
  * @property {string} axis
  * @property {string} grid
+ * @property {string} line
  * @property {string} surface
  * @property {string} red
  * @property {string} font
@@ -76,6 +77,7 @@ export class Theme extends EventTarget {
       ink2: token("--ink-2"),
       axis: token("--axis-ink"),
       grid: token("--grid"),
+      line: token("--line"),
       surface: token("--surface"),
       red: token("--red"),
       font: token("--font"),

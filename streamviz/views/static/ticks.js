@@ -4,6 +4,9 @@ import { clock, elapsed, tickLabels, whole } from "./format.js";
 
 /** @typedef {"step"|"relative"|"wall"} XAxis */
 
+/** Rather a few more ticks than were asked for than half as many. */
+const GENEROUS = 1.4;
+
 const SECOND_STEPS = [
   0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900,
   1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
@@ -15,7 +18,7 @@ const SECOND_STEPS = [
  * @param {number} count
  */
 export function niceStep(span, count) {
-  const rough = span / Math.max(1, count);
+  const rough = span / Math.max(1, count) / GENEROUS;
   const power = 10 ** Math.floor(Math.log10(rough));
   const share = rough / power;
   return power * (share <= 1 ? 1 : share <= 2 ? 2 : share <= 5 ? 5 : 10);
@@ -45,14 +48,14 @@ function multiples(low, high, step, phase = 0) {
 export function xTicks(axis, low, high, width) {
   const span = high - low;
   if (!(span > 0)) return { at: [], labels: [] };
-  const count = Math.max(2, Math.floor(width / (axis === "wall" ? 72 : 64)));
+  const count = Math.max(2, Math.floor(width / (axis === "wall" ? 84 : 72)));
   if (axis === "step") {
     const at = multiples(low, high, Math.max(1, niceStep(span, count)));
     return { at, labels: at.map(whole) };
   }
   const unit = axis === "wall" ? 1000 : 1;
-  const wanted = span / unit / count;
-  const step = SECOND_STEPS.find((size) => size >= wanted) ?? niceStep(span / unit, count);
+  const wanted = span / unit / count / GENEROUS;
+  const step = SECOND_STEPS.find((size) => size >= wanted) ?? Math.ceil(wanted / 604_800) * 604_800;
   // Days and hours begin where this clock's do, not where UTC's do.
   const phase = axis === "wall" ? (new Date(low).getTimezoneOffset() * 60_000) % (step * 1000) : 0;
   const at = multiples(low, high, step * unit, phase);
@@ -67,7 +70,7 @@ export function xTicks(axis, low, high, width) {
  * @returns {{at: number[], labels: string[]}}
  */
 export function yTicks(low, high, log, height) {
-  const count = Math.max(2, Math.floor(height / 36));
+  const count = Math.max(2, Math.floor(height / 40));
   if (!(high > low)) return { at: [], labels: [] };
   if (log && low > 0) {
     const at = logTicks(low, high, count);
