@@ -28,8 +28,11 @@ DEFAULT_ENDPOINT = "tcp://127.0.0.1:6167"
 T = TypeVar("T")
 
 _UNITS = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-_BYTES = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMG]i?B?|B)?\s*", re.IGNORECASE)
-_ENDPOINT = re.compile(r"tcp://(\*|\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):(\d{1,5})")
+_BYTES = re.compile(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([KMG]i?B?|B)?\s*", re.IGNORECASE | re.ASCII)
+_ENDPOINT = re.compile(r"tcp://(\*|\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
+_MOST_FLUSH_MS = 60_000
+_MOST_BUFFER_BYTES = 2**48
+_MOST_OUTBOX_ROWS = 2**31
 
 
 def environment() -> Mapping[str, str]:
@@ -80,7 +83,7 @@ def parse_endpoint(text: str) -> str:
     Raises:
         ConfigError: It is not ``tcp://HOST:PORT``.
     """
-    match = _ENDPOINT.fullmatch(text)
+    match = _ENDPOINT.fullmatch(text) if isinstance(text, str) else None
     if match is None or int(match[2]) > 65535:
         raise ConfigError("endpoint", text, "tcp://HOST:PORT with a port up to 65535")
     return text
@@ -92,11 +95,26 @@ def _mode(text: str) -> str:
     return text
 
 
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise ConfigError("number", text, "a whole number from 1")
-    return number
+def _whole(name: str, value: object, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ConfigError(name, value, f"a whole number from 1 to {most}")
+    return value
+
+
+def _flush_ms(value: object) -> int:
+    return _whole("flush_ms", value, _MOST_FLUSH_MS)
+
+
+def _buffer_bytes(value: object) -> int:
+    return _whole("buffer_bytes", value, _MOST_BUFFER_BYTES)
+
+
+def _outbox_rows(value: object) -> int:
+    return _whole("outbox_rows", value, _MOST_OUTBOX_ROWS)
+
+
+def _digits(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,10 +166,26 @@ class PublisherConfig:
         config = cls(
             endpoint=setting("endpoint", endpoint, default.endpoint, parse_endpoint),
             mode=setting("mode", mode, default.mode, _mode),
-            flush_ms=setting("flush_ms", flush_ms, default.flush_ms, _positive),
-            buffer_bytes=setting("buffer_bytes", buffer_bytes, default.buffer_bytes, parse_bytes),
-            outbox_rows=setting("outbox_rows", outbox_rows, default.outbox_rows, _positive),
+            flush_ms=setting(
+                "flush_ms", flush_ms, default.flush_ms, lambda text: _flush_ms(_digits(text))
+            ),
+            buffer_bytes=setting(
+                "buffer_bytes",
+                buffer_bytes,
+                default.buffer_bytes,
+                lambda text: _buffer_bytes(parse_bytes(text)),
+            ),
+            outbox_rows=setting(
+                "outbox_rows",
+                outbox_rows,
+                default.outbox_rows,
+                lambda text: _outbox_rows(_digits(text)),
+            ),
         )
+        # The environment's are checked by now; an argument is not.
         parse_endpoint(config.endpoint)
         _mode(config.mode)
+        _flush_ms(config.flush_ms)
+        _buffer_bytes(config.buffer_bytes)
+        _outbox_rows(config.outbox_rows)
         return config

@@ -111,7 +111,7 @@ class Server:
     def _bind_page(self, config: ServerConfig) -> None:
         ports = [0] if config.port == 0 else range(config.port, config.port + _PORTS_TRIED)
         for port in ports:
-            if port > 65535:  # noqa: PLR2004
+            if port > 65535:
                 break
             try:
                 self._bokeh = self._make_bokeh(config.host, port)

@@ -19,8 +19,6 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import SupportsFloat, SupportsIndex
 
-import zmq
-
 from streamviz import __version__
 from streamviz.clock import monotonic_time, wall_time
 from streamviz.config import PublisherConfig, environment, setting
@@ -30,7 +28,7 @@ from streamviz.publisher.outbox import MAX_ROW_VALUES, Outbox
 from streamviz.publisher.phases import Phases
 from streamviz.publisher.plain import plain
 from streamviz.publisher.sender import Sender
-from streamviz.publisher.transport import NoHeadroom, ZmqTransport
+from streamviz.publisher.transport import NoTransport, ZmqTransport
 from streamviz.publisher.values import Unusable, immutable_types, snapshot
 from streamviz.wire.delivery import Outgoing
 from streamviz.wire.frames import MAX_STEP, STREAM_ID_BYTES, Heartbeat, Hello, Span
@@ -275,12 +273,12 @@ class Publisher:
                 endpoint=self._config.endpoint,
             )
             sender.start()
-        except (NoHeadroom, zmq.ZMQError, RuntimeError) as error:
+        except (NoTransport, RuntimeError) as error:
             self._deafen("no connection")
             self._warn(
                 "no connection",
-                f"too few descriptors or threads are left to connect ({error}); training goes on, "
-                "this process is not shown. Raise ulimit -n or -u",
+                f"no connection can be made ({error}); training goes on, but this process is not "
+                "shown. Raise ulimit -n or -u",
             )
         else:
             self._sender = sender

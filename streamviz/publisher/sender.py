@@ -181,7 +181,7 @@ class Sender:
         wall, mono = wall_time(), monotonic_time()
 
         def make(seq: int, row: int) -> bytes:
-            return encode(Samples(self._stream, seq, wall, mono, row, load.batches))
+            return encode(Samples(self._stream, seq, wall, mono, row, load.batches, load.rows))
 
         dropped = self._out.dropped_rows
         self._out.add(make, load.rows, load.span)

@@ -7,13 +7,13 @@ after construction, the sender's.
 from __future__ import annotations
 
 import os
+import struct
 import threading
 from typing import Protocol
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
-__all__ = ["NoHeadroom", "Transport", "ZmqTransport"]
+__all__ = ["NoTransport", "Transport", "ZmqTransport"]
 
 _QUEUE_FRAMES = 64
 """Frames in ZeroMQ's own queue. Its memory is not counted by us and is lost with a connection,
@@ -23,12 +23,12 @@ _SPARE_DESCRIPTORS = 16
 _ACK_BYTES = 4096
 
 
-class NoHeadroom(Exception):
-    """Descriptors or threads are about to run out.
+# A socket event as libzmq writes it; pyzmq's own reader would bring asyncio along.
+_EVENT = struct.Struct("=Hi")
 
-    libzmq 4.3.5 calls ``abort()`` when it runs out of either while a context is made, which would
-    end the training.
-    """
+
+class NoTransport(Exception):
+    """No connection can be made from this process; the argument says why."""
 
 
 class Transport(Protocol):
@@ -58,13 +58,19 @@ class ZmqTransport:
     """A DEALER socket that connects, and connects again, for ever.
 
     Raises:
-        NoHeadroom: Too few descriptors or threads are left to make a context safely.
-        zmq.ZMQError: ZeroMQ could not make its sockets.
+        NoTransport: Too few descriptors or threads are left to make a context safely, or ZeroMQ
+            could not make its sockets.
     """
 
     def __init__(self, endpoint: str) -> None:
         _check_headroom()
         self.is_connected = False
+        try:
+            self._connect(endpoint)
+        except zmq.ZMQError as error:
+            raise NoTransport(str(error)) from None
+
+    def _connect(self, endpoint: str) -> None:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         for option, value in (
@@ -106,7 +112,7 @@ class ZmqTransport:
         """Return how many connections were made since the last call."""
         made = 0
         while int(self._monitor.get(zmq.EVENTS)) & zmq.POLLIN:
-            event = recv_monitor_message(self._monitor, zmq.NOBLOCK)["event"]
+            event, _ = _EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
             self.is_connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
             made += self.is_connected
         return made
@@ -124,6 +130,11 @@ class ZmqTransport:
 
 
 def _check_headroom() -> None:
+    """Make sure that a context can be made.
+
+    libzmq 4.3.5 calls ``abort()`` when descriptors or threads run out while it makes one, which
+    would end the training.
+    """
     spare: list[int] = []
     try:
         spare.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(_SPARE_DESCRIPTORS))
@@ -133,7 +144,7 @@ def _check_headroom() -> None:
         for thread in threads:
             thread.join()
     except (OSError, RuntimeError) as error:
-        raise NoHeadroom(str(error)) from None
+        raise NoTransport(f"too few descriptors or threads are left: {error}") from None
     finally:
         for descriptor in spare:
             os.close(descriptor)

@@ -9,6 +9,7 @@ Law: every row ever folded is in exactly one cell; minima, maxima and counts are
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ __all__ = ["BUCKETS_MAX", "BUCKETS_MIN", "Overview", "overview_bytes"]
 
 BUCKETS_MIN = 64
 BUCKETS_MAX = 1024
+_Scalar = TypeVar("_Scalar", np.uint32, np.float64)
 _NOTHING = np.array([[np.inf], [-np.inf], [0.0]])
 """Minimum, maximum and sum of no values."""
 
@@ -42,14 +44,14 @@ class Overview:
         """Places for workers."""
         self.shift = 0
         self.size = 0
-        """Places taken; always the first ones."""
+        """Places taken."""
         self.distinct_before = 0
         """Buckets there were at ``shift - 1`` when the grid last coarsened: what a finer grid
         would take at least. 0 while ``shift`` is 0."""
         self._ids = np.empty(self.buckets, np.int64)
         """Bucket numbers, ascending in the first ``size``."""
-        self._place = np.empty(self.buckets, np.int64)
-        """Place of each of those in the arrays: a late bucket need not move the others."""
+        self._place = np.arange(self.buckets)
+        """Place of each of those in the arrays, then the free places: a bucket never moves."""
         self._allocate(self.buckets, 1)
         self.evicted_step = np.full(1, -1, np.int64)
         """Per column, the highest step among the rows that the ring no longer holds; -1: none."""
@@ -80,15 +82,15 @@ class Overview:
         size, kept = self.size, self.columns
         value, bad, rows, time_sum = self._value, self._bad, self._rows, self._time_sum
         self._allocate(buckets, columns)
+        for new, old in enumerate(self._place[:size]):  # a gather would need the memory twice
+            self._value[new, :kept] = value[old]
+            self._bad[new, :kept] = bad[old]
+            self._rows[new, :kept] = rows[old]
+            self._time_sum[new, :kept] = time_sum[old]
         self._clear(slice(0, size), slice(kept, columns))
-        self._value[:size, :kept] = value[:size]
-        self._bad[:size, :kept] = bad[:size]
-        self._rows[:size, :kept] = rows[:size]
-        self._time_sum[:size, :kept] = time_sum[:size]
-        for name in ("_ids", "_place"):
-            fresh = np.empty(buckets, np.int64)
-            fresh[: self.size] = getattr(self, name)[: self.size]
-            setattr(self, name, fresh)
+        ids = np.empty(buckets, np.int64)
+        ids[:size] = self.ids
+        self._ids, self._place = ids, np.arange(buckets)
         self.buckets, self.columns = buckets, columns
         for name, start in (
             ("evicted_step", -1),
@@ -101,33 +103,38 @@ class Overview:
             fresh[:kept] = array
             setattr(self, name, fresh)
 
-    def _clear(self, places: slice, columns: slice) -> None:
+    def _clear(self, places: slice | IntArray, columns: slice) -> None:
         self._value[places, columns] = _NOTHING
         for array in (self._bad, self._rows, self._time_sum):
             array[places, columns] = 0
 
     def coarsen(self, by: int) -> None:
         """Widen every bucket ``1 << by`` times, in one pass."""
+        self.distinct_before = int(np.count_nonzero(np.diff(self.ids >> (by - 1)))) + 1
         ids = self.ids >> by
         starts = group_starts(ids)
         place = self._place[: self.size]
-        in_order = bool((place == np.arange(self.size)).all())
-        for array, merge in (
-            (self._value[:, :, 0], np.minimum),
-            (self._value[:, :, 1], np.maximum),
-            (self._value[:, :, 2], np.add),
-            (self._bad, np.add),
-            (self._rows, np.add),
-            (self._time_sum, np.add),
-        ):
-            source = array[: self.size] if in_order else array[place]
-            with np.errstate(over="ignore", invalid="ignore"):
-                array[: starts.size] = merge.reduceat(source, starts, axis=0)
-        self.distinct_before = int(np.count_nonzero(np.diff(self.ids >> (by - 1)))) + 1
+        head = np.zeros(self.size, np.bool_)
+        head[starts] = True
+        into = place[starts].repeat(np.diff(starts, append=self.size))
+        # In place and bucket by bucket: with many ranks the arrays are far larger than the caches,
+        # where this takes a tenth of the time of reduceat over the whole.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for target, source in zip(into[~head], place[~head], strict=True):
+                self._merge(target, source)
+        self._place[: self.size] = np.concatenate((place[head], place[~head]))
         self.size = starts.size
         self._ids[: self.size] = ids[starts]
-        self._place[: self.size] = np.arange(self.size)
         self.shift += by
+
+    def _merge(self, target: int, source: int) -> None:
+        into, part = self._value[target], self._value[source]
+        np.minimum(into[:, 0], part[:, 0], out=into[:, 0])
+        np.maximum(into[:, 1], part[:, 1], out=into[:, 1])
+        into[:, 2] += part[:, 2]
+        self._bad[target] += self._bad[source]
+        self._rows[target] += self._rows[source]
+        self._time_sum[target] += self._time_sum[source]
 
     def shrink(self, buckets: int) -> None:
         """Coarsen until ``buckets`` places are enough, and give the others back."""
@@ -233,12 +240,11 @@ class Overview:
 
     def _add(self, ids: IntArray) -> None:
         begin, end = self.size, self.size + ids.size
-        self._clear(slice(begin, end), slice(None))
+        self._clear(self._place[begin:end], slice(None))
         self._ids[begin:end] = ids
-        self._place[begin:end] = np.arange(begin, end)
         self.size = end
-        if 0 < begin < end and self._ids[begin] < self._ids[begin - 1]:
-            order = np.argsort(self._ids[:end], kind="stable")
+        if 0 < begin < end and ids[0] < self._ids[begin - 1]:
+            order = np.argsort(self.ids, kind="stable")
             self._ids[:end] = self._ids[order]
             self._place[:end] = self._place[order]
 
@@ -256,22 +262,26 @@ class Overview:
             as arrays ``[b, n]``, copied.
         """
         begin, end = np.searchsorted(self.ids, [low, high + 1])
-        ids = self._ids[begin:end]
-        pair = self._place[begin:end, None] * self.columns + column
-        rows = self._rows.reshape(-1)[pair].astype(np.int64)
-        held = rows.any(axis=1) if column.size else np.zeros(ids.size, np.bool_)
+        ids, place = self._ids[begin:end], self._place[begin:end]
+        all_in_order = bool((column == np.arange(column.size)).all())
+
+        def pick(array: NDArray[_Scalar], place: IntArray) -> NDArray[_Scalar]:
+            if all_in_order:  # ten times as fast
+                return array[:, : column.size][place]
+            return array[place[:, None], column]
+
+        rows = pick(self._rows, place).astype(np.int64)
+        held = rows.any(axis=1)
         if not held.all():
-            ids, pair, rows = ids[held], pair[held], rows[held]
-        value = self._value.reshape(-1)
-        at = pair * (3 * self.width) + metric
-        bad = self._bad.reshape(-1)[pair * self.width + metric].astype(np.int64)
+            ids, place, rows = ids[held], place[held], rows[held]
+        bad = pick(self._bad[:, :, metric], place).astype(np.int64)
         sums = Sums(
-            vmin=value[at],
-            vmax=value[at + self.width],
-            vsum=value[at + 2 * self.width],
+            vmin=pick(self._value[:, :, 0, metric], place),
+            vmax=pick(self._value[:, :, 1, metric], place),
+            vsum=pick(self._value[:, :, 2, metric], place),
             count=rows - bad,
             bad=bad,
             rows=rows,
-            time_sum=self._time_sum.reshape(-1)[pair],
+            time_sum=pick(self._time_sum, place),
         )
         return ids.copy(), sums

@@ -118,9 +118,14 @@ class Table:
         begin = segment.size
         end = begin + count
         if end < segment.rows:
-            segment.column[begin:end] = column
-            segment.step[begin:end] = steps
-            segment.time[begin:end] = times
+            if count == 1:  # the usual frame of a slow loop; a slice costs four times an item
+                segment.column[begin] = column
+                segment.step[begin] = steps[0]
+                segment.time[begin] = times[0]
+            else:
+                segment.column[begin:end] = column
+                segment.step[begin:end] = steps
+                segment.time[begin:end] = times
             segment.values[begin:end] = values
             segment.size = end
             self._pending += count

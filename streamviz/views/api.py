@@ -26,7 +26,7 @@ from streamviz.views.summaries import run_for_api
 
 if TYPE_CHECKING:
     from streamviz.store import QueryResult, Series, Store
-    from streamviz.views.dashboard import Dashboard
+    from streamviz.views.parts import Dashboard
 
 __all__ = [
     "HealthHandler",
@@ -42,9 +42,6 @@ MAX_POINTS = 100_000
 POINTS = 1_000
 MAX_ANSWER = 2_000_000
 """Most points of all series of one answer together."""
-
-MAX_QUERIES = 2
-"""Queries that are answered at the same time; the others wait their turn."""
 
 _MAX_STEP = 2**53
 _PARAMETERS = ("run", "metric", "rank", "attempt", "start", "stop", "points")
@@ -126,8 +123,6 @@ class MissingHandler(Guarded):
 class QueryHandler(ApiHandler):
     """``/api/v1/query``: the samples of one metric."""
 
-    turns = asyncio.Semaphore(MAX_QUERIES)
-
     async def get(self) -> None:
         """Answer with one series per worker.
 
@@ -156,7 +151,7 @@ class QueryHandler(ApiHandler):
             )
             return query_body(result)
 
-        async with self.turns:
+        async with self.dashboard.turns:
             try:
                 # Away from the loop, whose viewers would wait for a million numbers to be written.
                 body = await asyncio.get_running_loop().run_in_executor(None, answer)

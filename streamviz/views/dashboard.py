@@ -1,15 +1,12 @@
-"""The parts behind the page's port, put together, and the table of its paths.
+"""The table of paths behind the page's port, each with its handler.
 
 Law: every path is in :func:`routes`, behind the one door.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from streamviz.clock import wall_time
-from streamviz.views.access import Door
 from streamviz.views.api import (
     HealthHandler,
     MetricsHandler,
@@ -26,40 +23,16 @@ from streamviz.views.page import (
     PageHandler,
     PanelHandler,
 )
+from streamviz.views.parts import Dashboard
 
 if TYPE_CHECKING:
     from tornado.web import RequestHandler
 
-    from streamviz.counters import Counters
-    from streamviz.ingest.roster import Roster
-    from streamviz.store import Store
-    from streamviz.views.hub import Hub
 
 __all__ = ["Dashboard", "Route", "routes", "settings"]
 
 Route = tuple[str, type["RequestHandler"], dict[str, Any]]
 """A path as a regular expression without the prefix, its handler, the handler's arguments."""
-
-
-@dataclass(kw_only=True)
-class Dashboard:
-    """Everything that the handlers answer from.
-
-    Attributes:
-        store: Where the samples are.
-        roster: Who publishes.
-        counters: The server's totals.
-        hub: Serves the live channel.
-        door: Who may come in.
-        started: Wall time of the server's start, seconds since the epoch.
-    """
-
-    store: Store
-    roster: Roster
-    counters: Counters
-    hub: Hub
-    door: Door
-    started: float = field(default_factory=wall_time)
 
 
 def routes(dashboard: Dashboard, library: Library | None = None) -> list[Route]:

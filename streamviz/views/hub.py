@@ -1,6 +1,7 @@
 """The live channel's middle: who watches which view, and the clock that serves them.
 
-Everything here runs on the server's event loop but for :meth:`Hub.wake`.
+Everything here runs on the server's event loop but for :meth:`Hub.wake`, and for the reading of
+views of many ranks, which has a thread of its own.
 
 Law: a tick costs per distinct view, not per viewer, and takes at most half of the loop's time.
 """
@@ -10,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from streamviz import __version__
 from streamviz.clock import monotonic_time, wall_time
+from streamviz.errors import UnknownSeries
 from streamviz.views import messages
 from streamviz.views.messages import Ack, BadMessage, Close, Open, Watch, text_of
 from streamviz.views.reports import Reports
@@ -42,6 +45,8 @@ TICK_S = 0.025
 MAX_VIEWERS = 64
 MAX_VIEWS = 1_024
 """Distinct views of all viewers together."""
+
+_FAULT = "a view could not be read and is dropped: %s"
 
 
 class Hub:
@@ -78,6 +83,8 @@ class Hub:
         self._beat_timer: asyncio.TimerHandle | None = None
         self._not_before = 0.0
         self._woken = False
+        self._reader = ThreadPoolExecutor(1, "streamviz-views")
+        """Reads views of many ranks: a thread starts with the first of them."""
 
     # -- the clock -----------------------------------------------------------------------------
 
@@ -92,6 +99,7 @@ class Hub:
             if timer is not None:
                 timer.cancel()
         self._loop = self._timer = self._beat_timer = None
+        self._reader.shutdown(wait=False, cancel_futures=True)
         for viewer in list(self._viewers):
             viewer.channel.close(1001, "the server ends")
             self.leave(viewer)
@@ -233,7 +241,12 @@ class Hub:
 
     def tick(self) -> bool:
         """Refresh the views that changed and serve who can take it; say whether nothing is left."""
-        done = self._refresh()
+        refreshed = self._refresh()
+        return self._serve() and refreshed
+
+    def _serve(self) -> bool:
+        """Send who can take it what changed; say whether all of it went."""
+        done = True
         now = wall_time()
         for viewer in list(self._viewers):
             if not viewer.waits:
@@ -253,20 +266,55 @@ class Hub:
     def _refresh(self) -> bool:
         """Read the store for the views that changed, longest waiting first, for a while."""
         started = monotonic_time()
-        stale = [view for view in self._views.values() if view.stale(self._store)]
+        stale = [
+            view for view in self._views.values() if not view.reading and view.stale(self._store)
+        ]
         for view in sorted(stale, key=lambda view: view.refreshed_at):
             now = monotonic_time()
             if now - started > TICK_S:
                 return False
             try:
-                if view.refresh(self._store, now) and view.key.stop is None and view.newest:
-                    self._reports.note_lag(view.key.run, now, view.newest)
+                view.follow_workers(self._store, now)
+                if view.heavy and self._loop is not None:
+                    self._read_aside(view, now, self._loop)
+                else:
+                    self._note_read(view, view.refresh(self._store, now))
+            except UnknownSeries:
+                continue
             except Exception:  # a fault in one view must not stop everybody's clock
-                log.exception("a view could not be read and is dropped: %s", view.key)
+                log.exception(_FAULT, view.key)
                 self._drop(view)
         return True
 
+    def _read_aside(self, view: LiveView, now: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Refresh a view on the reader thread, while the others go on at their pace."""
+        view.reading = True
+        job = loop.run_in_executor(self._reader, view.refresh, self._store, now)
+
+        def done(job: asyncio.Future[bool]) -> None:
+            view.reading = False
+            if job.cancelled() or self._loop is None:
+                return
+            try:
+                self._note_read(view, job.result())
+            except Exception:  # as above
+                log.exception(_FAULT, view.key)
+                self._drop(view)
+                return
+            if not any(other.reading for other in self._views.values()):
+                # The last of its tick: what was read goes out now, not with the next tick.
+                self._serve()
+            if view.stale(self._store) or any(viewer.waits for viewer in self._viewers):
+                self._schedule()
+
+        job.add_done_callback(done)
+
+    def _note_read(self, view: LiveView, changed: bool) -> None:  # noqa: FBT001 - refresh's answer
+        if changed and view.key.stop is None and view.newest is not None:
+            self._reports.note_lag(view.key.run, monotonic_time(), view.newest)
+
     def _drop(self, view: LiveView) -> None:
+        """Give up a view that cannot be read; its viewers are told."""
         self._views.pop(view.key, None)
         for viewer in self._viewers:
             for view_id in viewer.forget(view):
@@ -278,8 +326,9 @@ class Hub:
         if not self._viewers:
             return
         self._reports.renew()
-        for view in list(self._views.values()):
-            view.take_gaps(self._store)
+        for view in self._views.values():
+            if not view.reading:
+                view.take_gaps(self._store)
         for viewer in list(self._viewers):
             # What a stuck viewer misses here is told as it is then, once it reads again.
             if not viewer.channel.busy():

@@ -17,7 +17,7 @@ from streamviz.counters import HELP
 from streamviz.views.summaries import dropped_by_reason
 
 if TYPE_CHECKING:
-    from streamviz.views.dashboard import Dashboard
+    from streamviz.views.parts import Dashboard
 
 __all__ = ["registry", "server_status"]
 

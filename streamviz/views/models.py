@@ -98,11 +98,8 @@ class Choice:
     """The latest attempt of every chosen rank, by rank: what the band is made of."""
     old: tuple[Source, ...]
     """Some earlier attempts, newest first."""
-
-    @property
-    def workers(self) -> tuple[int, ...]:
-        """The store's indices of all of them."""
-        return tuple(source.worker for source in (*self.current, *self.old))
+    workers: tuple[int, ...] = ()
+    """The store's indices of all of them."""
 
 
 def choose(workers: Iterable[tuple[int, int, int]], ranks: RankSet | None) -> Choice:
@@ -132,7 +129,9 @@ def choose(workers: Iterable[tuple[int, int, int]], ranks: RankSet | None) -> Ch
     old = [
         group[turn] for turn in range(MAX_OLD) for group in by_attempt.values() if turn < len(group)
     ][:MAX_OLD]
-    return Choice(tuple(latest[rank] for rank in sorted(latest)), tuple(old))
+    current = [latest[rank] for rank in sorted(latest)]
+    indices = tuple(source.worker for source in (*current, *old))
+    return Choice(tuple(current), tuple(old), indices)
 
 
 def evenly(count: int, most: int) -> list[int]:
@@ -152,20 +151,18 @@ def reduce_ranks(grid: Grid, columns: npt.NDArray[np.intp]) -> Floats:
     Returns:
         Shape (8, B), in the order of :data:`COLUMNS`; NaN where no rank has a finite value.
     """
-    every = len(columns) == grid.mean.shape[1]
-    mean, low, high, time, bad = (
-        array if every else array[:, columns]
-        for array in (grid.mean, grid.vmin, grid.vmax, grid.time, grid.bad)
-    )
+    # Every rank is the usual choice, and then nothing need be copied.
+    of = slice(None) if len(columns) == grid.mean.shape[1] else columns
     out = np.empty((len(COLUMNS), len(grid.bucket)))
     out[0] = grid.bucket << grid.shift
+    time = grid.time[:, of]
     there = ~np.isnan(time)
     # A bucket without any of these ranks has no time: NaN is the answer, not a cause to warn.
     with np.errstate(invalid="ignore"):
         out[1] = np.where(there, time, 0.0).sum(axis=1) / there.sum(axis=1)
-    made = band(mean, low, high)
+    made = band(grid.mean[:, of], grid.vmin[:, of], grid.vmax[:, of])
     out[2:7] = made.lo, made.p10, made.mid, made.p90, made.hi
-    out[7] = bad.sum(axis=1)
+    out[7] = grid.bad[:, of].sum(axis=1)
     return out
 
 

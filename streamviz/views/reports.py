@@ -18,7 +18,6 @@ from streamviz.views.summaries import (
     newest_active,
     run_detail,
     run_row,
-    state_word,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ class Reports:
         self._totals: deque[tuple[float, int]] = deque(maxlen=_RATE_NOTES)
         self._lags: dict[str, deque[tuple[float, float]]] = {}
         self._progress: dict[str, tuple[int, float | None]] = {}
-        """Per run the sum of its workers' steps, and the wall time at which it was seen to move."""
+        """Per run the sum of its workers' steps, and when it was last heard from as they moved."""
 
     def renew(self) -> None:
         """Look at the roster and the counters again."""
@@ -147,7 +146,7 @@ class Reports:
         return text_of(
             "status",
             run=name,
-            state="waiting" if info is None else state_word(info.state),
+            state="waiting" if info is None else info.state.value,
             lag_ms=None if lag is None else lag * 1e3,
             age_s=None if info is None else max(0.0, now - self._data_time(info)),
             ranks_live=row.get("ranks_live", 0),
@@ -155,7 +154,7 @@ class Reports:
             step=max((step for step in steps if step is not None), default=None),
             samples_per_s=self._samples_per_s(),
             dropped=0 if info is None else sum(dropped_by_reason([info]).values()),
-            gaps=self._counters.total("gaps_total"),
+            gaps=0 if info is None else self._gaps(info.run),
             nonfinite=self._counters.total("nonfinite_total"),
             memory_used=usage.bytes_held,
             memory_allowed=usage.bytes_allowed,
@@ -163,18 +162,25 @@ class Reports:
             now=now,
         )
 
+    def _gaps(self, run: str) -> int:
+        try:
+            # It grows by one with every gap.
+            return self._store.gaps_version(run)
+        except UnknownSeries:
+            return 0
+
     def _note_progress(self, info: RunInfo) -> None:
         total = sum(worker.last_step or 0 for worker in info.workers)
         held = self._progress.get(info.run)
         if held is None:
             self._progress[info.run] = (total, None)
         elif held[0] != total:
-            self._progress[info.run] = (total, wall_time())
+            self._progress[info.run] = (total, info.last_time)
 
     def _data_time(self, info: RunInfo) -> float:
         """Return when the run last made a step; a heartbeat of ranks that wait is no news."""
         moved = self._progress[info.run][1]
-        return info.last_time if moved is None else min(moved, info.last_time)
+        return info.last_time if moved is None else moved
 
     def _samples_per_s(self) -> float:
         if len(self._totals) < 2:

@@ -20,15 +20,9 @@ __all__ = [
     "run_detail",
     "run_for_api",
     "run_row",
-    "state_word",
 ]
 
 _ACTIVE = frozenset({WorkerState.JOINING, WorkerState.LIVE, WorkerState.STALE})
-
-
-def state_word(state: WorkerState) -> str:
-    """Return the word the page has for a state."""
-    return state.value
 
 
 def newest_active(runs: Sequence[RunInfo]) -> RunInfo | None:
@@ -55,7 +49,7 @@ def run_row(run: RunInfo) -> dict[str, object]:
     """Return a run's entry in the page's list of runs."""
     return {
         "run": run.run,
-        "state": state_word(run.state),
+        "state": run.state.value,
         "ranks_live": run.ranks_live,
         "ranks_expected": run.ranks_expected,
         "attempts": run.attempts,
@@ -74,7 +68,7 @@ def run_detail(run: RunInfo, metrics: Sequence[str]) -> dict[str, object]:
                 "rank": worker.rank,
                 "attempt": worker.attempt,
                 "host": worker.host,
-                "state": state_word(worker.state),
+                "state": worker.state.value,
             }
             for worker in run.workers
         ],
@@ -92,7 +86,7 @@ def run_for_api(run: RunInfo, metrics: Sequence[str], now: float) -> dict[str, o
     """
     return {
         "run": run.run,
-        "state": state_word(run.state),
+        "state": run.state.value,
         "started": run.started,
         "attempts": run.attempts,
         "workers": [
@@ -101,7 +95,7 @@ def run_for_api(run: RunInfo, metrics: Sequence[str], now: float) -> dict[str, o
                 "world_size": worker.world_size,
                 "host": worker.host,
                 "attempt": worker.attempt,
-                "state": state_word(worker.state),
+                "state": worker.state.value,
                 "last_step": worker.last_step,
                 "age_s": max(0.0, now - worker.last_time),
             }

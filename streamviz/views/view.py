@@ -24,6 +24,9 @@ HISTORY = 64
 """Versions a viewer may be behind and still get a tail; two seconds at 30 per second."""
 
 OUTLIERS_EVERY_S = 1.0
+HEAVY_CELLS = 32_768
+"""Buckets times ranks, all of which a new start reads, in some 5 ms."""
+
 WORKERS_EVERY_S = 0.25
 """How often a view follows its run's new workers: each time, it is read from the start."""
 
@@ -37,6 +40,7 @@ class LiveView:
         version: Grows with every change; 0 while nothing was read.
         newest: Wall time of the newest sample of its ranks, seconds; ``None`` without one.
         refreshed_at: Monotonic time of the last refresh, seconds.
+        reading: Whether another thread is refreshing it; till it is done nobody else touches it.
     """
 
     def __init__(self, number: int, key: ViewKey) -> None:
@@ -45,6 +49,7 @@ class LiveView:
         self.version = 0
         self.newest: float | None = None
         self.refreshed_at = -inf
+        self.reading = False
         self._rows = Rows(key.mode)
         self._complete = True
         self._cursor: Cursor | None = None
@@ -62,14 +67,19 @@ class LiveView:
 
     # -- reading the store ---------------------------------------------------------------------
 
+    @property
+    def heavy(self) -> bool:
+        """Whether a refresh may take long enough to be noticed by those who wait."""
+        return len(self._choice.workers) * self.key.points > HEAVY_CELLS
+
     def stale(self, store: Store) -> bool:
         """Say, cheaply, whether the store has something that :meth:`refresh` would take in."""
         run, metric = self.key.run, self.key.metric
         try:
             return (
-                self._cursor is None
+                store.structure(run) != self._structure
                 or store.written(run, metric) != self._written
-                or store.structure(run) != self._structure
+                or (self._cursor is None and bool(self._choice.current))
             )
         except UnknownSeries:
             return False
@@ -86,10 +96,11 @@ class LiveView:
         """
         self.refreshed_at = now
         try:
-            self._follow_workers(store, now)
+            self.follow_workers(store, now)
             # Read before the rows: what is appended in between is then seen twice, never missed.
             written = store.written(self.key.run, self.key.metric)
             if not self._choice.current:
+                self._written = written
                 return False
             if self._cursor is not None and written == self._written:
                 return False
@@ -106,7 +117,16 @@ class LiveView:
         self._written = written
         return changed
 
-    def _follow_workers(self, store: Store, now: float) -> None:
+    def follow_workers(self, store: Store, now: float) -> None:
+        """Choose the workers again if there are new ones.
+
+        Args:
+            store: Where they are.
+            now: Monotonic time, seconds.
+
+        Raises:
+            UnknownSeries: There is no such run yet.
+        """
         structure = store.structure(self.key.run)
         due = not self._choice.current or now - self._chosen_at >= WORKERS_EVERY_S
         if structure == self._structure or not due:

@@ -139,8 +139,11 @@ class Viewer:
 
     @property
     def waits(self) -> bool:
-        """Whether some view has a version that the page has not."""
-        return any(version != view.version for view, version in self._has.items())
+        """Whether some view has a version, ready to be sent, that the page has not."""
+        return any(map(self._lacks, self._has))
+
+    def _lacks(self, view: LiveView) -> bool:
+        return not view.reading and self._has[view] != view.version
 
     def send_frame(self, now: float) -> bool:
         """Send what changed since the last frame; say whether all of it went.
@@ -150,9 +153,9 @@ class Viewer:
         """
         chunks: list[bytes] = []
         size = 0
-        due = [(view, version) for view, version in self._has.items() if version != view.version]
-        for view, version in due:
-            chunk = view.chunk(version)
+        due = [view for view in self._has if self._lacks(view)]
+        for view in due:
+            chunk = view.chunk(self._has[view])
             if chunks and size + len(chunk) > MAX_FRAME:
                 break
             chunks.append(chunk)

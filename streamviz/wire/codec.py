@@ -33,9 +33,13 @@ from streamviz.wire.names import name_fault
 
 __all__ = [
     "MAX_BATCHES",
+    "MAX_CONFIG_DEPTH",
+    "MAX_CONFIG_ENTRIES",
+    "MAX_FLUSH_MS",
     "MAX_FRAME_BYTES",
     "MAX_METRICS",
     "MAX_SCHEMAS",
+    "MAX_TOTALS",
     "REASONS",
     "decode",
     "decode_ack",
@@ -50,6 +54,12 @@ MAX_METRICS = 4096
 """Names in a schema."""
 MAX_SCHEMAS = 65536
 """Schema ids of a stream."""
+MAX_TOTALS = 256
+"""Reasons that a heartbeat may tell apart, dropped and refused each."""
+MAX_CONFIG_ENTRIES, MAX_CONFIG_DEPTH = 16_384, 8
+"""Values in a configuration, lists and maps themselves included, and how deep they may nest."""
+MAX_FLUSH_MS = 60_000
+"""Longest pace that an acknowledgement may ask for, milliseconds."""
 
 REASONS = ("too large", "not msgpack", "not a frame", "other version", "unknown kind", "bad field")
 """Why a frame may be refused."""
@@ -112,7 +122,10 @@ def decode_ack(data: bytes) -> Ack:
     array = _unpack(data)
     if len(array) != len(Ack._fields) + 2 or array[1] != Kind.ACK:
         _refuse("not a frame", f"an acknowledgement has {len(Ack._fields) + 2} elements")
-    return Ack(*(_count(array[i + 2], name) for i, name in enumerate(Ack._fields)))
+    ack = Ack(*(_count(array[i + 2], name) for i, name in enumerate(Ack._fields)))
+    if ack.flush_ms > MAX_FLUSH_MS:
+        _refuse("bad field", f"flush_ms is at most {MAX_FLUSH_MS}, found {ack.flush_ms}")
+    return ack
 
 
 def decode(data: bytes) -> Frame:
@@ -135,7 +148,7 @@ def decode(data: bytes) -> Frame:
     header = (stream, _count(seq, "seq"), _time(wall, "wall"), _time(mono, "mono"))
     reader = _READERS.get(kind) if type(kind) is int else None
     if reader is None:
-        _refuse("unknown kind", repr(kind)[:40])
+        _refuse("unknown kind", _shown(kind))
     return reader(header, body)
 
 
@@ -155,9 +168,14 @@ def _unpack(data: bytes) -> list[object]:
     if array[0] != PROTOCOL_VERSION or type(array[0]) is not int:
         _refuse(
             "other version",
-            f"the peer speaks protocol {str(array[0])[:20]}, this is {PROTOCOL_VERSION}",
+            f"the peer speaks protocol {_shown(array[0])}, this is {PROTOCOL_VERSION}",
         )
     return array
+
+
+def _shown(value: object) -> str:
+    # The text of a list nested a thousand deep would be a RecursionError.
+    return str(value) if type(value) is int else f"of type {type(value).__name__}"
 
 
 def _refuse(reason: str, detail: str) -> NoReturn:
@@ -194,18 +212,48 @@ def _step(value: object, name: str) -> int:
 def _span(value: object) -> Span:
     if type(value) is not list or len(value) != len(Span._fields):
         _refuse("bad field", f"a span has {len(Span._fields)} elements")
-    return Span(
+    span = Span(
         _step(value[0], "first_step"),
         _step(value[1], "last_step"),
         _time(value[2], "first_time"),
         _time(value[3], "last_time"),
     )
+    # Its times may run backwards: a clock was set.
+    if span.last_step < span.first_step:
+        _refuse("bad field", "a span ends at the step where it starts or later")
+    return span
 
 
 def _totals(value: object, name: str) -> dict[str, int]:
-    if type(value) is not dict:
-        _refuse("bad field", f"{name} is a map")
+    if type(value) is not dict or len(value) > MAX_TOTALS:
+        _refuse("bad field", f"{name} is a map of at most {MAX_TOTALS} reasons")
     return {_text(key, name): _count(total, name) for key, total in value.items()}
+
+
+def _config(value: object) -> dict[str, object]:
+    """Check that a configuration is plain data: what shows it may walk it without care."""
+    if type(value) is not dict:
+        _refuse("bad field", "config is a map")
+    level: list[object] = [value]
+    entries = 0
+    for _ in range(MAX_CONFIG_DEPTH):
+        entries += len(level)
+        if entries > MAX_CONFIG_ENTRIES:
+            _refuse("bad field", f"config has at most {MAX_CONFIG_ENTRIES} values")
+        below: list[object] = []
+        for entry in level:
+            if type(entry) is list:
+                below += entry
+            elif type(entry) is dict:
+                if not all(type(key) is str for key in entry):
+                    _refuse("bad field", "config has text for keys")
+                below += entry.values()
+            elif entry is not None and type(entry) not in (bool, int, float, str):
+                _refuse("bad field", f"config holds no {type(entry).__name__}")
+        level = below
+        if not level:
+            return value
+    _refuse("bad field", f"config nests at most {MAX_CONFIG_DEPTH} deep")
 
 
 def _length(body: list[object], expected: int, kind: str) -> None:
@@ -214,26 +262,32 @@ def _length(body: list[object], expected: int, kind: str) -> None:
 
 
 def _read_samples(header: _Header, body: list[object]) -> Samples:
-    _length(body, 2, "samples")
+    # The one reader that runs thousands of times a second: checks are written out.
+    if len(body) != 2:
+        _length(body, 2, "samples")
     row, raw_batches = body
     if type(raw_batches) is not list or not 0 < len(raw_batches) <= MAX_BATCHES:
         _refuse("bad field", f"samples have 1 to {MAX_BATCHES} batches")
     batches = []
+    rows = 0
     for raw in raw_batches:
-        if type(raw) is not list or len(raw) != len(Batch._fields):
+        if type(raw) is not list or len(raw) != 4:
             _refuse("bad field", f"a batch has {len(Batch._fields)} elements")
         schema, steps, times, values = raw
         if type(steps) is not bytes or type(times) is not bytes or type(values) is not bytes:
             _refuse("bad field", "columns are binary")
         size = len(steps)
-        if not size or size % 8 or len(times) != size or not values or len(values) % size:
+        if not size or size & 7 or len(times) != size or not values or len(values) % size:
             _refuse(
                 "bad field",
                 f"columns of {size}, {len(times)} and {len(values)} bytes do not fit together",
             )
-        batches.append(Batch(_schema_id(schema), steps, times, values))
+        if type(schema) is not int or not 0 <= schema < MAX_SCHEMAS:
+            _refuse("bad field", f"schema is a number below {MAX_SCHEMAS}")
+        rows += size >> 3
+        batches.append(Batch(schema, steps, times, values))
     stream, seq, wall, mono = header
-    return Samples(stream, seq, wall, mono, _count(row, "row"), tuple(batches))
+    return Samples(stream, seq, wall, mono, _count(row, "row"), tuple(batches), rows)
 
 
 def _read_gap(header: _Header, body: list[object]) -> Gap:
@@ -266,8 +320,6 @@ def _read_hello(header: _Header, body: list[object]) -> Hello:
     ) = body
     if parent is not None and (type(parent) is not bytes or len(parent) != STREAM_ID_BYTES):
         _refuse("bad field", f"parent is nil or {STREAM_ID_BYTES} bytes")
-    if type(config) is not dict:
-        _refuse("bad field", "config is a map")
     return Hello(
         stream=stream,
         wall=wall,
@@ -284,7 +336,7 @@ def _read_hello(header: _Header, body: list[object]) -> Hello:
         attempt=_small(attempt, "attempt"),
         parent=parent,
         library=_text(library, "library"),
-        config=config,
+        config=_config(config),
     )
 
 

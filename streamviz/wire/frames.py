@@ -113,11 +113,6 @@ class Batch(NamedTuple):
     values: bytes
     """``float64[S, K]``, little-endian, row by row."""
 
-    @property
-    def rows(self) -> int:
-        """S, the number of rows."""
-        return len(self.steps) // 8
-
 
 class Samples(NamedTuple):
     """Rows, numbered: frame ``seq`` of the stream, its first row being row ``row``."""
@@ -128,11 +123,8 @@ class Samples(NamedTuple):
     mono: float
     row: int
     batches: tuple[Batch, ...]
-
-    @property
-    def rows(self) -> int:
-        """The rows of all batches."""
-        return sum(batch.rows for batch in self.batches)
+    rows: int
+    """Rows of all batches; not on the wire, where the columns' lengths say it."""
 
 
 class Gap(NamedTuple):

@@ -336,7 +336,7 @@ def test_runs_are_listed() -> None:
                     "world_size": 2,
                     "host": "node",
                     "attempt": 0,
-                    "state": "waiting",
+                    "state": "joining",
                     "last_step": None,
                 },
                 {
@@ -500,7 +500,7 @@ async def scrape(server: PageServer) -> str:
     """Return what Prometheus reads."""
     answer = await server.get("/metrics")
     assert answer.headers["Content-Type"].startswith("text/plain")
-    return answer.body.decode()
+    return str(answer.body, "utf-8")
 
 
 def test_prometheus_reads_the_same() -> None:

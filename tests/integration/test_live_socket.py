@@ -14,6 +14,7 @@ from pageserver import TOKEN, LivePage, PageServer, send, serving
 from tornado.httpclient import HTTPClientError
 
 from streamviz.store import Store
+from streamviz.views.live import LiveSocket
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
@@ -23,7 +24,7 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 
 async def until_shown(page: LivePage, key: int, name: str, values: list[float]) -> None:
     """Read frames until a column has these values."""
-    while key not in page.rows or page.column(key, name) != values:
+    while not page.shows(key, name, values):
         await page.read_frame()
 
 
@@ -39,16 +40,16 @@ def test_a_view_comes_whole_and_then_in_tails() -> None:
             assert hello["ingest"] == "tcp://127.0.0.1:6167"
             key = await page.view("r", "loss")
             await page.read_frame()
-            assert page.column(key, "mid") == [4.0, 3.0]
+            assert page.shows(key, "mid", [4.0, 3.0])
             for step in range(2, 12):
                 send(store, "r", "loss", 0, [float(step)], first=step)
                 server.dashboard.hub.wake()
                 await until_shown(page, key, "mid", [4.0, 3.0, *map(float, range(2, step + 1))])
-            assert page.ops == ["reset"] + ["tail"] * 10
+            assert page.screen.ops == ["reset"] + ["tail"] * 10
             grid = store.changes("r", "loss", None).grid
-            assert page.column(key, "x") == grid.bucket.tolist()
-            assert page.column(key, "t") == grid.time[:, 0].tolist()
-            assert page.meta[key]["newest"] == 1e9 + 11
+            assert page.shows(key, "x", grid.bucket.tolist())
+            assert page.shows(key, "t", grid.time[:, 0].tolist())
+            assert page.screen.meta[key]["newest"] == 1e9 + 11
 
     run(test())
 
@@ -86,7 +87,7 @@ def test_a_second_viewer_gets_the_history() -> None:
             second = LivePage(await server.live())
             assert await second.view("r", "loss", view_id=5) == key
             await second.read_frame()
-            np.testing.assert_array_equal(first.rows[key], second.rows[key])
+            np.testing.assert_array_equal(first.screen.rows[key], second.screen.rows[key])
             send(store, "r", "loss", 0, [4.0], first=3)
             server.dashboard.hub.wake()
             for page in (first, second):
@@ -113,11 +114,11 @@ def test_a_viewer_that_never_paints_is_skipped_and_then_catches_up() -> None:
             # Whatever was sent to the slow one lies before the answer to its ping.
             await slow.say(op="ping", t=1)
             await slow.hear("pong")
-            assert slow.frame == 2
+            assert slow.screen.frame == 2
             slow.acks = True
             await slow.say(op="ack", frame=2)
             await until_shown(slow, key, "mid", list(map(float, range(8))))
-            assert slow.frame == 3
+            assert slow.screen.frame == 3
             assert server.dashboard.counters.total("viewer_frames_skipped_total") > 0
 
     run(test())
@@ -208,6 +209,43 @@ def test_one_viewer_too_many_is_told_so() -> None:
     run(test())
 
 
+def test_a_page_that_stops_reading_is_not_written_to() -> None:
+    """Not even if it says that it paints: what it does not take is never buffered for it."""
+
+    async def test() -> None:
+        store = Store(256 << 20)
+        for rank in range(30):
+            send(store, "r", "loss", rank, [float(rank)] * 1000)
+        async with serving(store=store) as server:
+            hub = server.dashboard.hub
+            page = LivePage(await server.live())
+            key = await page.view("r", "loss", mode="lines", points=1024)
+            await page.read_frame()
+            viewer = hub._viewers[0]
+            assert isinstance(viewer.channel, LiveSocket)
+            opening = json.dumps(
+                {"op": "view", "id": 1, "run": "r", "metric": "loss", "mode": "lines"}
+            )
+            while not viewer.channel.busy():
+                hub.receive(viewer, opening)  # as if the page had asked for all of it again
+                viewer.ack(viewer._sent)
+                hub.tick()
+                await asyncio.sleep(0)
+            sent = viewer._sent
+            for _ in range(100):
+                hub.receive(viewer, opening)
+                viewer.ack(viewer._sent)
+                hub.tick()
+                hub.beat()
+                await asyncio.sleep(0)
+            assert viewer._sent - sent <= 1
+            while page.screen.frame < viewer._sent:
+                await page.read_frame()
+            assert page.shows(key, "lo", [0.0] * 1000)
+
+    run(test())
+
+
 async def refusal(server: PageServer, **headers: str) -> int:
     """Return the status with which a connection is refused."""
     with pytest.raises(HTTPClientError) as caught:
@@ -253,10 +291,10 @@ def test_a_large_view_reaches_a_slow_reader_whole() -> None:
                 await page.view("r", "loss", view_id=i, mode="lines", points=1000 + i)
                 for i in range(12)
             ]
-            while set(page.rows) != set(keys):
+            while set(page.screen.rows) != set(keys):
                 await page.read_frame()
             for key in keys:
-                assert page.rows[key].shape[0] == 8 + 64
-                assert 500 <= page.rows[key].shape[1] <= 1012
+                assert page.screen.rows[key].shape[0] == 8 + 64
+                assert 500 <= page.screen.rows[key].shape[1] <= 1012
 
     run(test())

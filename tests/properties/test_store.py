@@ -9,14 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from streamviz.errors import BudgetSpent
 from streamviz.store.budget import BUDGET_MIN
 from streamviz.store.changes import Changes
 from streamviz.store.gaps import Gap, Gaps
 from streamviz.store.grid import Grid
-from streamviz.store.store import Store
+from streamviz.store.store import GAP_BYTES, RUN_BYTES, WORKER_BYTES, Store
 
 ARRAYS = ("mean", "vmin", "vmax", "time", "count", "bad")
-SCHEMAS = (("loss",), ("loss", "lr"), tuple(f"m{i}" for i in range(40)) + ("loss",))
+SCHEMAS = (("loss",), ("loss", "lr"), (*(f"m{i}" for i in range(40)), "loss"))
 
 
 @dataclass(frozen=True)
@@ -190,17 +191,26 @@ def test_never_holds_more_than_the_budget(
     refused = 0
     for batch, run, rank, width in flood:
         names = tuple(f"flood{i}" for i in range(rank, rank + width))
+        try:
+            worker = store.open_worker(f"r{run}", rank, 0)
+        except BudgetSpent:
+            continue
         table = store.open_table(f"r{run}", names)
-        worker = store.open_worker(f"r{run}", rank, 0)
-        values = np.ones((batch.rows, width))
-        store.append(table, worker, batch.steps(), np.ones(batch.rows), values)
-        refused += sum(name in table.cut for name in names) * batch.rows
+        store.append(
+            table, worker, batch.steps(), np.ones(batch.rows), np.ones((batch.rows, width))
+        )
+        store.add_gap(f"r{run}", worker, Gap(0, 1, 0.0, 1.0, 1, "outbox"))
+        refused += len(table.cut) * batch.rows
 
         usage = store.usage()
         assert usage.bytes_held <= usage.bytes_allowed
-        held = sum(table.nbytes for run in store._runs.values() for table in run.tables.values())
-        fixed = usage.runs * 8192 + usage.workers * 512
-        assert usage.bytes_held == held + fixed
+        runs = store._runs.values()
+        bytes_held = sum(table.nbytes for held in runs for table in held.tables.values())
+        bytes_held += usage.runs * RUN_BYTES + usage.workers * WORKER_BYTES
+        bytes_held += sum(
+            GAP_BYTES * (len(gaps) - 1) for held in runs for gaps in held.gaps.values()
+        )
+        assert usage.bytes_held == bytes_held
     assert store.usage().overflowed_values >= refused
 
 

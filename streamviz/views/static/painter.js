@@ -60,10 +60,13 @@ export class Painter {
     const { owed, newest, epoch } = this;
     this.newest = null;
     const waiting = [];
+    const drawn = [];
     for (const panel of this.panels()) {
       if (!panel.due(this.paused)) continue;
       const painted = panel.draw();
-      if (painted) waiting.push(painted);
+      if (!painted) continue;
+      waiting.push(painted);
+      drawn.push(panel);
     }
     if (waiting.length === 0) {
       this.#acknowledge(owed, epoch);
@@ -74,6 +77,8 @@ export class Painter {
     Promise.race([Promise.all(waiting), late]).then(() => {
       this.painting = false;
       if (document.hidden) return;
+      // All at once and not chart by chart: each write between two paints costs a style pass.
+      for (const panel of drawn) panel.overlay();
       if (owed !== null) {
         this.paintedAt.push([owed, newest, Date.now() / 1000]);
         if (this.paintedAt.length > REMEMBER) this.paintedAt.splice(0, REMEMBER / 2);

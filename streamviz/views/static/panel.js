@@ -8,7 +8,8 @@ import { Plot } from "./plot.js";
 import { yRange } from "./ranges.js";
 import { dots, marks, strokes } from "./strokes.js";
 
-const POINTS = 1024;
+/** Buckets asked for, by the pixels they will cover: more are only work, extremes are kept anyway. */
+const POINTS = { least: 256, most: 1024, detail: 4096, perPixel: 1.2 };
 /** Room beside a zoomed range that is asked for too, so that a small pan shows fine data at once. */
 const MARGIN = 0.25;
 const RIGHT = { plain: 12, labels: 38 };
@@ -131,7 +132,12 @@ export class Panel {
 
   #spec(/** @type {string} */ run, /** @type {number|null} */ start, /** @type {number|null} */ stop) {
     const { mode, ranks } = this.app.state.choices;
-    return { run, metric: this.metric, mode, ranks: ranks || null, start, stop, points: POINTS };
+    return { run, metric: this.metric, mode, ranks: ranks || null, start, stop, points: this.#points() };
+  }
+
+  #points() {
+    const wanted = this.box.clientWidth * Math.min(2, devicePixelRatio) * POINTS.perPixel;
+    return Math.min(POINTS.most, Math.max(POINTS.least, 2 ** Math.ceil(Math.log2(Math.max(1, wanted)))));
   }
 
   #changed() {
@@ -208,10 +214,7 @@ export class Panel {
     this.#follow();
     this.#fill(drawing, theme.palette, choices);
     return new Promise((resolve) => {
-      plot.onPainted = () => {
-        this.#painted();
-        resolve();
-      };
+      plot.onPainted = resolve;
     });
   }
 
@@ -262,8 +265,8 @@ export class Panel {
     plot.fill("gaps", { x0: drawing.gaps.map((gap) => gap[0]), x1: drawing.gaps.map((gap) => gap[1]) });
   }
 
-  /** What the page draws over the figure follows the figure. */
-  #painted() {
+  /** What the page draws over the figure follows the figure, once all figures are painted. */
+  overlay() {
     if (!this.plot || !this.drawing || !this.drawn) return;
     endLabels(this.over, this.plot, this.drawing, this.drawn, this.app.run.ranks >= LABELS_FROM_RANKS);
     this.app.cursor.follow(this);
@@ -357,7 +360,10 @@ export class Panel {
       this.detail.set({ start, stop });
       this.detail.shown = false;
     } else {
-      this.detail = this.app.views.open(this.#spec(this.app.run.name, start, stop), () => this.#changed());
+      // Sent once, not thirty times a second, and margins lie outside the screen: it may be finer.
+      const spec = this.#spec(this.app.run.name, start, stop);
+      spec.points = Math.min(4 * spec.points, POINTS.detail);
+      this.detail = this.app.views.open(spec, () => this.#changed());
       this.detail.shown = false;
     }
   }

@@ -31,6 +31,22 @@ let queue = Promise.resolve();
 
 const SOURCES = ["gaps", "outer", "inner", "lines", "dots", "marks"];
 
+/** Small, and mostly as they were: comparing costs less than hatching again. */
+const SELDOM = ["gaps", "dots", "marks"];
+
+/**
+ * @param {Record<string, ArrayLike<unknown>>|undefined} before
+ * @param {Record<string, ArrayLike<unknown>>} now
+ */
+function same(before, now) {
+  return before !== undefined && Object.entries(now).every(([name, values]) => {
+    const old = before[name];
+    if (old.length !== values.length) return false;
+    for (let i = 0; i < values.length; i += 1) if (old[i] !== values[i]) return false;
+    return true;
+  });
+}
+
 export class Plot {
   /**
    * @param {HTMLElement} element
@@ -65,6 +81,8 @@ export class Plot {
     this.glyphs = new Map(SOURCES.map((name) => [name, named(`${name}_renderer`).glyph]));
     this.axes = [named("x_axis"), named("y_axis")];
     this.grid = named("y_grid");
+    /** @type {Map<string, Record<string, ArrayLike<unknown>>>} */
+    this.filled = new Map();
     this.empty = new Map(SOURCES.map((name) => [name, true]));
     /** @type {"step"|"relative"|"wall"} */
     this.xAxis = "step";
@@ -75,12 +93,33 @@ export class Plot {
       this.paints += 1;
       this.onPainted?.();
     });
+    this.#sparePasses();
     this.#ownTicks(named("x_ticker"), named("x_formatter"), (low, high) =>
       xTicks(this.xAxis, low, high, this.frame.width),
     );
     this.#ownTicks(named("y_ticker"), named("y_formatter"), (low, high) =>
       yTicks(low, high, this.scale === "log", this.frame.height),
     );
+  }
+
+  /**
+   * At every paint Bokeh rewrites a style sheet for each part of a figure, to place elements that
+   * nobody sees; the next text on a canvas then waits for a style pass over the whole page, chart by
+   * chart. Parts need a new place only when the frame has one. (A Bokeh without such a method is
+   * left as it is.)
+   */
+  #sparePasses() {
+    for (const part of this.view.renderer_views?.values() ?? []) {
+      if (typeof part.update_position !== "function") continue;
+      let placed = "";
+      part.update_position = () => {
+        const { left, top, width, height } = this.frame;
+        const place = [left, top, width, height].join();
+        if (place === placed) return;
+        placed = place;
+        Object.getPrototypeOf(part).update_position.call(part);
+      };
+    }
   }
 
   /**
@@ -128,14 +167,17 @@ export class Plot {
   }
 
   /**
-   * Fill one source. Nothing is done if it was empty and stays so.
+   * Fill one source. Nothing is done if it was empty and stays so, or is one that seldom changes and
+   * did not.
    * @param {string} name
    * @param {Record<string, ArrayLike<unknown>>} columns all of one length
    */
   fill(name, columns) {
     const empty = Object.values(columns).every((column) => column.length === 0);
     if (empty && this.empty.get(name)) return;
+    if (SELDOM.includes(name) && same(this.filled.get(name), columns)) return;
     this.empty.set(name, empty);
+    this.filled.set(name, columns);
     const source = this.sources.get(name);
     for (const [column, values] of Object.entries(columns)) source.set(column, values);
     source.change.emit();

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import numpy as np
 import pytest
+from screen import Screen
 
 from streamviz.counters import Counters
 from streamviz.ingest.liveness import WorkerState
 from streamviz.ingest.roster import Roster, RunInfo, WorkerInfo
 from streamviz.store import Gap, Store
-from streamviz.views.encoding import read_frame
 from streamviz.views.hub import Hub
 from streamviz.views.view import HISTORY
 from streamviz.views.viewers import MAX_UNACKED, MAX_VIEWS, Viewer
@@ -25,57 +26,44 @@ class Page:
         self.stuck = False
         self.closed: tuple[int, str] | None = None
         self.heard: list[dict[str, Any]] = []
-        self.rows: dict[int, np.ndarray[Any, Any]] = {}
-        self.meta: dict[int, dict[str, Any]] = {}
-        self.ops: list[str] = []
-        self.frame = 0
+        self.screen = Screen()
         self.viewer: Viewer | None = hub.join(self)
         self.hub = hub
 
     def busy(self) -> bool:
+        """Say whether the page has stopped reading."""
         return self.stuck
 
     def close(self, code: int, reason: str) -> None:
+        """Take the end of the connection."""
         self.closed = (code, reason)
 
     def send(self, message: str | bytes) -> None:
+        """Take a message."""
         if isinstance(message, str):
             self.heard.append(json.loads(message))
-            return
-        self.frame, _, chunks = read_frame(message)
-        for key, meta, values in chunks:
-            self.take(key, meta, values)
-
-    def take(self, key: int, meta: dict[str, Any], values: np.ndarray[Any, Any]) -> None:
-        table = values.reshape(len(meta["columns"]) + len(meta["lines"]), meta["n"])
-        if meta["op"] == "tail":
-            held = self.rows[key]
-            assert meta["lines"] == self.meta[key]["lines"]
-            assert meta["from"] <= held.shape[1]
-            table = np.concatenate((held[:, : meta["from"]], table), axis=1)
-            meta = {"gaps": self.meta[key]["gaps"], **meta}
-        self.rows[key], self.meta[key] = table, meta
-        self.ops.append(meta["op"])
+        else:
+            self.screen.take(message)
 
     def say(self, **message: object) -> dict[str, Any] | None:
+        """Send a message; return the answer."""
         assert self.viewer is not None
         answer = self.hub.receive(self.viewer, json.dumps(message))
         return None if answer is None else json.loads(answer)
 
     def view(self, view_id: int = 1, metric: str = "loss", **more: object) -> int:
+        """Open a view; return its key."""
         answer = self.say(op="view", id=view_id, run="r", metric=metric, **more)
         assert answer is not None
         assert answer["op"] == "opened", answer
         return int(answer["key"])
 
     def ack(self) -> None:
-        assert self.say(op="ack", frame=self.frame) is None
-
-    def column(self, key: int, name: str) -> np.ndarray[Any, Any]:
-        column: np.ndarray[Any, Any] = self.rows[key][self.meta[key]["columns"].index(name)]
-        return column
+        """Say that the last frame is painted."""
+        assert self.say(op="ack", frame=self.screen.frame) is None
 
     def last(self, op: str) -> dict[str, Any]:
+        """Return the last text message of a kind."""
         return next(message for message in reversed(self.heard) if message["op"] == op)
 
 
@@ -106,11 +94,13 @@ class Training:
 
 @pytest.fixture
 def store() -> Store:
+    """A store that nothing has been sent to."""
     return Store(64 << 20)
 
 
 @pytest.fixture
 def hub(store: Store) -> Hub:
+    """A hub whose clock is the test."""
     return Hub(store, Roster(), Counters(), ingest_endpoint="tcp://127.0.0.1:6167")
 
 
@@ -129,13 +119,13 @@ def assert_shows_the_store(page: Page, key: int, store: Store, **how: Any) -> No
     """The page has what the store says, as a whole reading gives it."""
     workers = [index for index, _, _ in store.workers("r")]
     grid = store.changes("r", "loss", None, workers=workers, **how).grid
-    np.testing.assert_array_equal(page.column(key, "x"), grid.bucket << grid.shift)
-    np.testing.assert_allclose(page.column(key, "mid"), np.nanmedian(grid.mean, axis=1))
-    np.testing.assert_array_equal(page.column(key, "lo"), np.nanmin(grid.vmin, axis=1))
-    np.testing.assert_array_equal(page.column(key, "hi"), np.nanmax(grid.vmax, axis=1))
-    np.testing.assert_allclose(page.column(key, "t"), np.nanmean(grid.time, axis=1))
-    np.testing.assert_array_equal(page.column(key, "bad"), grid.bad.sum(axis=1))
-    assert page.meta[key]["shift"] == grid.shift
+    np.testing.assert_array_equal(page.screen.column(key, "x"), grid.bucket << grid.shift)
+    np.testing.assert_allclose(page.screen.column(key, "mid"), np.nanmedian(grid.mean, axis=1))
+    np.testing.assert_array_equal(page.screen.column(key, "lo"), np.nanmin(grid.vmin, axis=1))
+    np.testing.assert_array_equal(page.screen.column(key, "hi"), np.nanmax(grid.vmax, axis=1))
+    np.testing.assert_allclose(page.screen.column(key, "t"), np.nanmean(grid.time, axis=1))
+    np.testing.assert_array_equal(page.screen.column(key, "bad"), grid.bad.sum(axis=1))
+    assert page.screen.meta[key]["shift"] == grid.shift
 
 
 def test_a_page_is_greeted(hub: Hub) -> None:
@@ -162,7 +152,7 @@ def test_a_view_begins_with_everything_and_goes_on_with_tails(hub: Hub, store: S
         training.go(3)
         settle(hub, page)
         assert_shows_the_store(page, key, store)
-    assert page.ops == ["reset"] + ["tail"] * 20
+    assert page.screen.ops == ["reset"] + ["tail"] * 20
 
 
 def test_a_long_run_keeps_to_its_points(hub: Hub, store: Store) -> None:
@@ -173,9 +163,9 @@ def test_a_long_run_keeps_to_its_points(hub: Hub, store: Store) -> None:
     for _ in range(60):
         training.go(37)
         settle(hub, page)
-        assert page.rows[key].shape[1] <= 100
+        assert page.screen.rows[key].shape[1] <= 100
     assert_shows_the_store(page, key, store, points=100)
-    assert page.ops.count("tail") > page.ops.count("reset")
+    assert page.screen.ops.count("tail") > page.screen.ops.count("reset")
 
 
 def test_a_range_of_steps_is_shown_alone(hub: Hub, store: Store) -> None:
@@ -185,11 +175,11 @@ def test_a_range_of_steps_is_shown_alone(hub: Hub, store: Store) -> None:
     page = Page(hub)
     key = page.view(start=20, stop=29)
     settle(hub, page)
-    np.testing.assert_array_equal(page.column(key, "x"), np.arange(20, 30))
-    frames = page.frame
+    np.testing.assert_array_equal(page.screen.column(key, "x"), np.arange(20, 30))
+    frames = page.screen.frame
     training.go(100)
     settle(hub, page)
-    assert page.frame == frames
+    assert page.screen.frame == frames
 
 
 def test_two_pages_of_one_view_share_its_bytes(hub: Hub, store: Store) -> None:
@@ -206,8 +196,8 @@ def test_two_pages_of_one_view_share_its_bytes(hub: Hub, store: Store) -> None:
     assert (hub.viewers, hub.views) == (2, 1)
     training.go(5)
     settle(hub, first, second)
-    np.testing.assert_array_equal(first.rows[key], second.rows[key])
-    assert first.ops == second.ops == ["reset", "tail"]
+    np.testing.assert_array_equal(first.screen.rows[key], second.screen.rows[key])
+    assert first.screen.ops == second.screen.ops == ["reset", "tail"]
 
 
 def test_a_page_that_does_not_paint_is_skipped_and_then_gets_one_tail(
@@ -221,11 +211,11 @@ def test_a_page_that_does_not_paint_is_skipped_and_then_gets_one_tail(
     for _ in range(20):
         training.go(2)
         hub.tick()
-    assert page.frame == MAX_UNACKED
+    assert page.screen.frame == MAX_UNACKED
     page.ack()
     hub.tick()
-    assert page.frame == MAX_UNACKED + 1
-    assert page.ops == ["reset", "tail", "tail"]
+    assert page.screen.frame == MAX_UNACKED + 1
+    assert page.screen.ops == ["reset", "tail", "tail"]
     assert_shows_the_store(page, key, store)
 
 
@@ -242,7 +232,7 @@ def test_a_page_that_was_away_for_long_starts_over(hub: Hub, store: Store) -> No
         hub.tick()
     page.stuck = False
     settle(hub, page)
-    assert page.ops == ["reset", "reset"]
+    assert page.screen.ops == ["reset", "reset"]
     assert_shows_the_store(page, key, store)
 
 
@@ -261,7 +251,7 @@ def test_a_stuck_page_is_sent_nothing_and_the_others_go_on(hub: Hub, store: Stor
         hub.beat()
         hub.tick()
         well.ack()
-    assert (stuck.frame, len(stuck.heard)) == (0, heard)
+    assert (stuck.screen.frame, len(stuck.heard)) == (0, heard)
     assert_shows_the_store(well, key, store)
 
 
@@ -277,8 +267,8 @@ def test_rows_that_come_late_are_put_where_they_belong(hub: Hub, store: Store) -
     training.go(10, ranks=[3], value=-5.0)
     settle(hub, page)
     assert_shows_the_store(page, key, store)
-    assert page.column(key, "lo").min() == -5.0
-    assert page.ops == ["reset", "tail"]
+    assert page.screen.column(key, "lo").min() == -5.0
+    assert page.screen.ops == ["reset", "tail"]
 
 
 def test_a_view_may_be_asked_for_before_its_run_is_there(hub: Hub, store: Store) -> None:
@@ -286,7 +276,7 @@ def test_a_view_may_be_asked_for_before_its_run_is_there(hub: Hub, store: Store)
     page = Page(hub)
     key = page.view()
     settle(hub, page)
-    assert page.ops == []
+    assert page.screen.ops == []
     Training(store, 1).go(3)
     settle(hub, page)
     assert_shows_the_store(page, key, store)
@@ -301,9 +291,9 @@ def test_nan_is_counted_and_leaves_the_extremes_alone(hub: Hub, store: Store) ->
     page = Page(hub)
     key = page.view()
     settle(hub, page)
-    np.testing.assert_array_equal(page.column(key, "bad"), [0, 0, 0, 0, 0, 4, 1])
-    assert np.isnan(page.column(key, "mid")[5:]).all()
-    assert np.isfinite(page.column(key, "hi")[:5]).all()
+    np.testing.assert_array_equal(page.screen.column(key, "bad"), [0, 0, 0, 0, 0, 4, 1])
+    assert np.isnan(page.screen.column(key, "mid")[5:]).all()
+    assert np.isfinite(page.screen.column(key, "hi")[:5]).all()
 
 
 def test_lines_are_drawn_for_the_chosen_ranks(hub: Hub, store: Store) -> None:
@@ -313,16 +303,18 @@ def test_lines_are_drawn_for_the_chosen_ranks(hub: Hub, store: Store) -> None:
     page = Page(hub)
     key = page.view(mode="lines", ranks="1,6-7")
     settle(hub, page)
-    lines = page.meta[key]["lines"]
+    lines = page.screen.meta[key]["lines"]
     assert [(line["rank"], line["kind"], line["label"]) for line in lines] == [
         (1, "rank", "r1"),
         (6, "rank", "r6"),
         (7, "rank", "r7"),
     ]
-    assert page.meta[key]["ranks"] == 3
+    assert page.screen.meta[key]["ranks"] == 3
     for i, rank in enumerate((1, 6, 7)):
-        np.testing.assert_allclose(page.rows[key][8 + i], np.cos(np.arange(12) / 9) + rank / 100)
-    np.testing.assert_allclose(page.column(key, "lo"), page.rows[key][8])
+        np.testing.assert_allclose(
+            page.screen.rows[key][8 + i], np.cos(np.arange(12) / 9) + rank / 100
+        )
+    np.testing.assert_allclose(page.screen.column(key, "lo"), page.screen.rows[key][8])
 
 
 def test_many_ranks_are_drawn_as_some_lines_and_counted(hub: Hub, store: Store) -> None:
@@ -331,8 +323,8 @@ def test_many_ranks_are_drawn_as_some_lines_and_counted(hub: Hub, store: Store) 
     page = Page(hub)
     key = page.view(mode="lines")
     settle(hub, page)
-    ranks = [line["rank"] for line in page.meta[key]["lines"]]
-    assert (len(ranks), ranks[0], ranks[-1], page.meta[key]["ranks"]) == (64, 0, 199, 200)
+    ranks = [line["rank"] for line in page.screen.meta[key]["lines"]]
+    assert (len(ranks), ranks[0], ranks[-1], page.screen.meta[key]["ranks"]) == (64, 0, 199, 200)
 
 
 def test_an_earlier_attempt_is_a_line_of_its_own(hub: Hub, store: Store) -> None:
@@ -347,11 +339,11 @@ def test_an_earlier_attempt_is_a_line_of_its_own(hub: Hub, store: Store) -> None
     hub_view = next(iter(hub._views.values()))
     hub_view._chosen_at = -np.inf  # as if a quarter of a second had passed
     settle(hub, page)
-    assert page.meta[key]["lines"] == [
+    assert page.screen.meta[key]["lines"] == [
         {"rank": 1, "attempt": 0, "label": "r1 attempt 0", "kind": "old"}
     ]
-    np.testing.assert_array_equal(page.rows[key][8], np.full(10, 1.0))
-    assert page.column(key, "hi")[5] == 2.0
+    np.testing.assert_array_equal(page.screen.rows[key][8], np.full(10, 1.0))
+    assert page.screen.column(key, "hi")[5] == 2.0
 
 
 def test_a_rank_that_stands_out_is_named(hub: Hub, store: Store) -> None:
@@ -366,8 +358,8 @@ def test_a_rank_that_stands_out_is_named(hub: Hub, store: Store) -> None:
     store.append(training.table, wild, at, 1e9 + at.astype(np.float64), loss)
     key = page.view()
     settle(hub, page)
-    assert [line["rank"] for line in page.meta[key]["lines"]] == [99]
-    np.testing.assert_array_equal(page.rows[key][8], 50.0 + at)
+    assert [line["rank"] for line in page.screen.meta[key]["lines"]] == [99]
+    np.testing.assert_array_equal(page.screen.rows[key][8], 50.0 + at)
 
 
 def test_gaps_are_drawn_once_and_whole(hub: Hub, store: Store) -> None:
@@ -382,11 +374,11 @@ def test_gaps_are_drawn_once_and_whole(hub: Hub, store: Store) -> None:
     page.ack()
     hub.beat()
     settle(hub, page)
-    assert page.meta[key]["gaps"] == [[10, 24, 20]]
+    assert page.screen.meta[key]["gaps"] == [[10, 24, 20]]
     store.add_gap("r", 1, Gap(30, 31, 1.0, 2.0, 2, "overflow"))
     hub.beat()
     settle(hub, page)
-    assert page.meta[key]["gaps"] == [[10, 24, 20], [30, 31, 2]]
+    assert page.screen.meta[key]["gaps"] == [[10, 24, 20], [30, 31, 2]]
     assert_shows_the_store(page, key, store)
 
 
@@ -397,8 +389,8 @@ def test_an_id_shows_the_latest_view_it_was_given(hub: Hub, store: Store) -> Non
     first = page.view(view_id=1)
     second = page.view(view_id=1, metric="lr")
     settle(hub, page)
-    assert first not in page.rows
-    assert second in page.rows
+    assert first not in page.screen.rows
+    assert second in page.screen.rows
     assert hub.views == 1
     page.say(op="close", id=1)
     page.say(op="close", id=1)
@@ -418,7 +410,7 @@ def test_two_ids_of_one_view_both_get_it(hub: Hub, store: Store) -> None:
     settle(hub, page)
     assert page.view(view_id=2) == key
     settle(hub, page)
-    assert page.ops == ["reset", "reset"]
+    assert page.screen.ops == ["reset", "reset"]
     page.say(op="close", id=1)
     training.go(5)
     settle(hub, page)
@@ -466,6 +458,23 @@ def test_a_bad_message_is_answered_and_counted(hub: Hub, data: str | bytes) -> N
     assert page.say(op="ping", t=3) is not None
 
 
+def test_the_end_of_the_server_is_told() -> None:
+    """Every page is let go, and a late wake-up from the ingest thread does no harm."""
+
+    async def test() -> None:
+        hub = Hub(Store(1 << 20), Roster(), Counters())
+        hub.wake()
+        hub.start(asyncio.get_running_loop())
+        page = Page(hub)
+        page.view()
+        hub.stop()
+        hub.wake()
+        assert page.closed == (1001, "the server ends")
+        assert (hub.viewers, hub.views) == (0, 0)
+
+    asyncio.run(test())
+
+
 def test_a_fault_in_one_view_leaves_the_others_alone(
     hub: Hub, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -483,6 +492,7 @@ def test_a_fault_in_one_view_leaves_the_others_alone(
 
 
 def worker(rank: int, state: WorkerState = WorkerState.LIVE, **more: Any) -> WorkerInfo:
+    """Build a worker's snapshot."""
     fields: dict[str, Any] = {
         "run": "r",
         "attempt": 0,

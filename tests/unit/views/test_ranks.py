@@ -43,7 +43,7 @@ def test_a_set_is_read_and_written_in_one_spelling(text: str, canonical: str) ->
 )
 def test_what_is_no_set_is_refused_in_words(text: str, says: str) -> None:
     """The error names the setting, what was found and what is expected."""
-    with pytest.raises(ConfigError, match="^rank: ") as caught:
+    with pytest.raises(ConfigError, match=r"^rank: ") as caught:
         parse_ranks(text, setting="rank")
     assert says in str(caught.value)
 

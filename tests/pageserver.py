@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from bokeh.server.server import Server
+from screen import Screen
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.ioloop import IOLoop
 from tornado.websocket import WebSocketClientConnection, websocket_connect
@@ -20,10 +21,9 @@ from streamviz.ingest.roster import Roster
 from streamviz.store import Store
 from streamviz.views.access import Door
 from streamviz.views.dashboard import Dashboard, routes, settings
-from streamviz.views.encoding import read_frame
 from streamviz.views.hub import Hub
 
-TOKEN = "a-token-of-forty-three-characters-or-so-1234"
+TOKEN = "a-token-of-forty-three-characters-or-so-1234"  # noqa: S105 - only in tests
 
 
 @dataclass
@@ -36,10 +36,12 @@ class PageServer:
 
     @property
     def base(self) -> str:
+        """The page's address, without a slash at its end."""
         return f"http://127.0.0.1:{self.port}{self.dashboard.door.prefix}"
 
     @property
     def cookie(self) -> dict[str, str]:
+        """The header of a browser that is logged in."""
         return {"Cookie": f"streamviz-{self.port}={TOKEN}"}
 
     async def get(
@@ -129,33 +131,35 @@ def send(
 
 
 class LivePage:
-    """The page's end of the live channel."""
+    """The page's end of the live channel.
+
+    Attributes:
+        screen: What its frames add up to.
+        heard: Every text message, in order.
+        acks: Whether it says that it has painted each frame.
+    """
 
     def __init__(self, channel: WebSocketClientConnection) -> None:
         self.channel = channel
+        self.screen = Screen()
         self.heard: list[dict[str, Any]] = []
-        self.rows: dict[int, np.ndarray[Any, Any]] = {}
-        self.meta: dict[int, dict[str, Any]] = {}
-        self.ops: list[str] = []
-        self.frame = 0
         self.acks = True
 
     async def say(self, **message: object) -> None:
+        """Send a message."""
         await self.channel.write_message(json.dumps(message))
 
     async def read(self) -> dict[str, Any] | None:
-        """Read one message; the text of one, ``None`` for a frame."""
+        """Read one message; return that of a text, ``None`` for a frame."""
         message = await self.channel.read_message()
         assert message is not None, "the server closed the channel"
         if isinstance(message, str):
             heard: dict[str, Any] = json.loads(message)
             self.heard.append(heard)
             return heard
-        self.frame, _, chunks = read_frame(message)
-        for key, meta, values in chunks:
-            self._take(key, dict(meta), values)
+        self.screen.take(message)
         if self.acks:
-            await self.say(op="ack", frame=self.frame)
+            await self.say(op="ack", frame=self.screen.frame)
         return None
 
     async def hear(self, op: str) -> dict[str, Any]:
@@ -171,18 +175,12 @@ class LivePage:
             pass
 
     async def view(self, run: str, metric: str, view_id: int = 1, **more: object) -> int:
+        """Open a view; return its key."""
         await self.say(op="view", id=view_id, run=run, metric=metric, **more)
         opened = await self.hear("opened")
         assert opened["id"] == view_id
         return int(opened["key"])
 
-    def column(self, key: int, name: str) -> list[float]:
-        values: list[float] = self.rows[key][self.meta[key]["columns"].index(name)].tolist()
-        return values
-
-    def _take(self, key: int, meta: dict[str, Any], values: np.ndarray[Any, Any]) -> None:
-        table = values.reshape(len(meta["columns"]) + len(meta["lines"]), meta["n"])
-        if meta["op"] == "tail":
-            table = np.concatenate((self.rows[key][:, : meta["from"]], table), axis=1)
-        self.rows[key], self.meta[key] = table, meta
-        self.ops.append(meta["op"])
+    def shows(self, key: int, name: str, values: list[float]) -> bool:
+        """Say whether a column of a view has these values."""
+        return key in self.screen.rows and self.screen.column(key, name).tolist() == values

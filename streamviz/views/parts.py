@@ -1,0 +1,44 @@
+"""The parts behind the page's port, in one hand."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from streamviz.clock import wall_time
+
+if TYPE_CHECKING:
+    from streamviz.counters import Counters
+    from streamviz.ingest.roster import Roster
+    from streamviz.store import Store
+    from streamviz.views.access import Door
+    from streamviz.views.hub import Hub
+
+__all__ = ["MAX_QUERIES", "Dashboard"]
+
+MAX_QUERIES = 2
+"""Queries that are answered at the same time."""
+
+
+@dataclass(kw_only=True)
+class Dashboard:
+    """Everything that the handlers answer from.
+
+    Attributes:
+        store: Where the samples are.
+        roster: Who publishes.
+        counters: The server's totals.
+        hub: Serves the live channel.
+        door: Who may come in.
+        started: Wall time of the server's start, seconds since the epoch.
+        turns: Lets so many queries be answered at a time; the others wait for their turn.
+    """
+
+    store: Store
+    roster: Roster
+    counters: Counters
+    hub: Hub
+    door: Door
+    started: float = field(default_factory=wall_time)
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_QUERIES))
