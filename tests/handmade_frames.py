@@ -90,9 +90,11 @@ def hello_frame(
 class Ingest:
     """A server without sockets, whose clock is a number."""
 
-    def __init__(self, *, epoch: int = 1, max_streams: int = 20_000, **caps: int) -> None:
+    def __init__(
+        self, *, epoch: int = 1, budget: int = 64 << 20, max_streams: int = 20_000, **caps: int
+    ) -> None:
         self.counters = Counters()
-        self.store = Store(64 << 20, counters=self.counters, **caps)
+        self.store = Store(budget, counters=self.counters, **caps)
         self.roster = Roster()
         self.collector = Collector(
             self.store, self.roster, self.counters, epoch=epoch, max_streams=max_streams

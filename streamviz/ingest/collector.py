@@ -6,10 +6,12 @@ the same store. Whatever a peer sends, only its own stream can suffer.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from streamviz.counters import Counters
-from streamviz.errors import DecodeError, StoreFull
+from streamviz.errors import BudgetSpent, DecodeError, StoreFull
 from streamviz.ingest.liveness import GONE_AFTER_S, STALE_AFTER_S, WorkerEvent, WorkerState
 from streamviz.ingest.roster import Roster, RunInfo
 from streamviz.ingest.stream import Stream, Worker
@@ -20,6 +22,7 @@ from streamviz.wire.codec import decode
 from streamviz.wire.delivery import Verdict
 from streamviz.wire.frames import (
     MAX_STEP,
+    MAX_TIME_S,
     Ack,
     Batch,
     Bye,
@@ -38,6 +41,8 @@ _INT64, _UINT64, _FLOAT64 = np.dtype("<i8"), np.dtype("<u8"), np.dtype("<f8")
 # The reductions themselves: half the price of the functions around them, on a few values.
 _highest, _all = np.maximum.reduce, np.logical_and.reduce
 
+_Family = tuple[str, int, bytes]
+
 WINDOW_BYTES = 1 << 20
 """What one stream may have under way; all streams together share :data:`WINDOWS_BYTES`."""
 WINDOWS_BYTES = 256 << 20
@@ -51,7 +56,12 @@ ACK_EVERY_S = 0.05
 _FORGET_S = 3600.0
 """How long a stream that ended or is gone stays known, for late frames of it."""
 
-_FORMER_SERVER = "former server"
+_FORMER_SERVER, _REFUSED, _UNDELIVERED = "former server", "refused", "undelivered"
+_GAP_REASONS = {_FORMER_SERVER, _REFUSED, _UNDELIVERED, "buffer full", "outbox full"}
+"""Reasons that are counted by name: what a sender writes is not to grow the counters."""
+
+_MAX_CONFIG_KEYS = 1024
+"""Keys of a run's configuration, over all ranks and attempts."""
 
 
 class Collector:
@@ -85,6 +95,7 @@ class Collector:
         self._max_streams = max_streams
         self._streams: dict[bytes, Stream] = {}
         self._workers: dict[tuple[str, int], list[Worker]] = {}
+        self._families: dict[_Family, Worker] = {}
         self._runs: dict[str, tuple[float, dict[str, object]]] = {}
         self._changed_runs: set[str] = set()
         self._moved_runs: set[str] = set()
@@ -111,6 +122,15 @@ class Collector:
         except DecodeError as error:
             self._counters.add("frames_bad_total", reason=error.reason)
             return
+        try:
+            self._take(peer, frame, len(data), now)
+        except StoreFull as error:
+            # Let go of, the stream is refused again when it next says hello.
+            self._streams.pop(frame.stream, None)
+            self._due.pop(frame.stream, None)
+            self._refuse("memory" if isinstance(error, BudgetSpent) else f"too many {error.what}")
+
+    def _take(self, peer: bytes, frame: Frame, size: int, now: float) -> None:
         if type(frame) is Hello:
             self._greet(peer, frame, now)
             return
@@ -122,7 +142,7 @@ class Collector:
         stream.peer = peer
         stream.offset = min(stream.offset, now - frame.wall)
         if type(frame) is Samples:
-            self._take_samples(stream, frame, len(data), now)
+            self._take_samples(stream, frame, size, now)
         else:
             self._take_other(stream, frame, now)
 
@@ -140,24 +160,25 @@ class Collector:
         stream = self._streams.get(hello.stream)
         if stream is None:
             if len(self._streams) >= self._max_streams:
-                self._counters.add("streams_refused_total", reason="too many streams")
+                self._refuse("too many streams")
                 return
             stream = Stream(peer, hello)
-            try:
-                stream.worker = self._known_worker(hello, now)
-            except StoreFull as error:
-                self._counters.add("streams_refused_total", reason=f"too many {error.what}")
-                return
+            stream.worker = self._known_worker(hello, now)
             self._streams[hello.stream] = stream
             self._tally("streams_opened_total")
-        stream.peer, stream.hello = peer, hello
+        elif _family(hello) != _family(stream.hello):
+            self._refuse("another identity")
+            return
+        self._note_config(hello)
+        # Thousands of ranks say the same configuration: the run keeps it once.
+        stream.peer, stream.hello = peer, hello._replace(config={})
         stream.tables.clear()
         stream.offset = min(stream.offset, now - hello.wall)
         missing = stream.incoming.hello(hello.base_seq, hello.base_row)
         if missing and hello.base_span is not None:
             self._draw_gap(stream, hello.base_span, missing, _FORMER_SERVER, now)
-        if stream.worker is not None:
-            self._meet(stream.worker, WorkerEvent.HEARTBEAT, now)
+        if stream.speaks_for is not None:
+            self._meet(stream.speaks_for, WorkerEvent.HEARTBEAT, now)
         self._urgent.append((peer, self._ack(stream.incoming.next_seq)))
 
     def _take_samples(self, stream: Stream, frame: Samples, size: int, now: float) -> None:
@@ -173,13 +194,15 @@ class Collector:
         self._due[frame.stream] = stream
         if verdict is Verdict.ACCEPT:
             first_step = int.from_bytes(frame.batches[0].steps[:8], "little")
-            worker = stream.worker or self._new_worker(stream, first_step, now)
+            worker = stream.speaks_for or self._new_worker(stream, first_step, now)
+            stored = frame.rows
             for table, batch in zip(tables, frame.batches, strict=True):
                 if not self._store_batch(worker, table, batch):
-                    span = Span(worker.last_step or 0, worker.last_step or 0, now, now)
-                    self._draw_gap(stream, span, len(batch.steps) // 8, "refused", now)
-            self._tally("rows_received_total", frame.rows)
-            self.rows_stored += frame.rows
+                    refused = len(batch.steps) // 8
+                    stored -= refused
+                    self._draw_gap(stream, _end_of(worker, now), refused, _REFUSED, now)
+            self._tally("rows_received_total", stored)
+            self.rows_stored += stored
             self._meet(worker, WorkerEvent.SAMPLES, now)
         elif verdict is Verdict.DUPLICATE:
             self._tally("frames_duplicate_total")
@@ -194,16 +217,17 @@ class Collector:
         times = np.frombuffer(batch.times, _FLOAT64)
         values = np.frombuffer(batch.values, _FLOAT64)
         rows, width = steps.size, len(table.names)
-        # A negative step is beyond every limit when its bits are read as unsigned.
+        # A negative step is beyond every limit when its bits are read as unsigned, and a time that
+        # is no number is below none.
+        last = int(_highest(np.frombuffer(batch.steps, _UINT64)))
         if (
             rows * width != values.size
-            or _highest(np.frombuffer(batch.steps, _UINT64)) > MAX_STEP
-            or not _all(np.isfinite(times))
+            or last > MAX_STEP
+            or not _highest(np.abs(times)) <= MAX_TIME_S
         ):
             self._counters.add("frames_bad_total", reason="bad column")
             return False
         self._store.append(table, worker.index, steps, times, values.reshape(rows, width))
-        last = int(steps[-1])
         if worker.last_step is None or last > worker.last_step:
             worker.last_step = last
         self._tally("samples_received_total", values.size)
@@ -223,14 +247,16 @@ class Collector:
             self._counters.add("frames_bad_total", reason="row numbers")
 
     def _draw_gap(self, stream: Stream, span: Span, rows: int, reason: str, now: float) -> None:
-        worker = stream.worker or self._new_worker(stream, span.first_step, now)
+        worker = stream.speaks_for or self._new_worker(stream, span.first_step, now)
         self._store.add_gap(worker.run, worker.index, StoredGap(*span, rows, reason))
-        self._counters.add("gaps_total", reason=reason)
-        self._counters.add("gap_rows_total", rows, reason=reason)
+        counted = reason if reason in _GAP_REASONS else "other"
+        self._counters.add("gaps_total", reason=counted)
+        self._counters.add("gap_rows_total", rows, reason=counted)
         self._changed_runs.add(worker.run)
 
     def _take_heartbeat(self, stream: Stream, beat: Heartbeat, now: float) -> None:
-        worker = stream.worker
+        stream.sent = max(stream.sent, beat.sent)
+        worker = stream.speaks_for
         if worker is None:
             return
         if stream.hello.parent is None:
@@ -239,20 +265,28 @@ class Collector:
 
     def _take_bye(self, stream: Stream, bye: Bye, now: float) -> None:
         self._urgent.append((stream.peer, self._ack(stream.incoming.next_seq)))
+        incoming, worker = stream.incoming, stream.speaks_for
+        # Nothing comes after a goodbye: what has not come by now has ended with its process.
+        last_seq = max(bye.next_seq, incoming.next_seq) - 1
+        _, missing = incoming.gap(incoming.next_seq, last_seq, max(stream.sent, incoming.next_row))
+        if missing and worker is not None:
+            self._draw_gap(stream, _end_of(worker, now), missing, _UNDELIVERED, now)
         # A forked child that ends leaves its rank alive.
-        if stream.worker is None or stream.hello.parent is not None:
+        if worker is None or stream.hello.parent is not None:
             return
-        stream.worker.ended = bye.how
+        worker.ended = bye.how
         event = WorkerEvent.BYE_OK if bye.how == "ok" else WorkerEvent.BYE_ERROR
-        self._meet(stream.worker, event, now)
+        self._meet(worker, event, now)
 
     # -- workers ---------------------------------------------------------------------------
 
     def _known_worker(self, hello: Hello, now: float) -> Worker | None:
         """Return the worker a new stream speaks for, ``None`` if its first step must tell."""
-        parent = self._streams.get(hello.parent) if hello.parent is not None else None
-        if parent is not None:
-            return parent.worker
+        family = self._families.get(_family(hello))
+        if family is not None:
+            if hello.parent is None:
+                family.hello = hello
+            return family
         earlier = self._workers.get((hello.run, hello.rank), [])
         if not earlier or hello.attempt > earlier[-1].attempt:
             return self._open_worker(hello, hello.attempt, now)
@@ -261,14 +295,20 @@ class Collector:
     def _new_worker(self, stream: Stream, first_step: int, now: float) -> Worker:
         """Decide by its first step whether a stream goes on where the last one ended."""
         hello = stream.hello
+        stream.worker = self._families.get(_family(hello))
+        if stream.worker is not None:
+            return stream.worker
         last = self._workers[hello.run, hello.rank][-1]
         goes_on = last.last_step is None or first_step > last.last_step
-        if last.state is WorkerState.LIVE:
+        if last.state in (WorkerState.LIVE, WorkerState.JOINING):
             self._tally("duplicate_ranks_total")
             goes_on = False
         if goes_on:
+            # Should the process whose line this was come back, it opens an attempt of its own.
+            self._families.pop(_family(last.hello), None)
             last.hello, last.ended, last.state = hello, None, WorkerState.LIVE
-            stream.worker = last
+            self._families[_family(hello)] = stream.worker = last
+            self._moved_runs.add(last.run)
         else:
             stream.worker = self._open_worker(hello, last.attempt + 1, now)
         return stream.worker
@@ -277,10 +317,17 @@ class Collector:
         index = self._store.open_worker(hello.run, hello.rank, attempt)
         worker = Worker(hello.run, hello.rank, attempt, index, hello, started=now, last_time=now)
         self._workers.setdefault((hello.run, hello.rank), []).append(worker)
-        started, config = self._runs.get(hello.run, (now, {}))
-        self._runs[hello.run] = (started, {**config, **hello.config})
+        self._families[_family(hello)] = worker
+        self._runs.setdefault(hello.run, (now, {}))
         self._moved_runs.add(hello.run)
         return worker
+
+    def _note_config(self, hello: Hello) -> None:
+        started, config = self._runs[hello.run]
+        merged = {**config, **hello.config}
+        if merged != config and len(merged) <= _MAX_CONFIG_KEYS:
+            self._runs[hello.run] = (started, merged)
+            self._moved_runs.add(hello.run)
 
     def _meet(self, worker: Worker, event: WorkerEvent, now: float) -> None:
         runs = self._moved_runs if worker.meet(event, now) else self._changed_runs
@@ -319,8 +366,7 @@ class Collector:
         Args:
             now: Wall time, seconds since the epoch.
         """
-        for workers in self._workers.values():
-            worker = workers[-1]
+        for worker in itertools.chain.from_iterable(self._workers.values()):
             silent_s = now - worker.last_time
             if silent_s > STALE_AFTER_S:
                 event = WorkerEvent.LOST if silent_s > GONE_AFTER_S else WorkerEvent.SILENT
@@ -364,6 +410,11 @@ class Collector:
             or stream.worker.state not in over
             or now - stream.worker.last_time < _FORGET_S
         }
+        self._families = {
+            _family(stream.hello): stream.worker
+            for stream in self._streams.values()
+            if stream.speaks_for is not None and stream.worker is not None
+        }
 
     def _ack(self, next_seq: int) -> Ack:
         flush_ms = 1000 * len(self._streams) // FRAMES_PER_S
@@ -378,6 +429,20 @@ class Collector:
         share = WINDOWS_BYTES // max(len(self._streams), 1)
         return min(max(share, LEAST_WINDOW_BYTES), WINDOW_BYTES)
 
+    def _refuse(self, reason: str) -> None:
+        self._counters.add("streams_refused_total", reason=reason)
+
     def _tally(self, name: str, amount: int = 1) -> None:
         """Count without the counters' lock, which is taken once a burst."""
         self._tallies[name] = self._tallies.get(name, 0) + amount
+
+
+def _family(hello: Hello) -> _Family:
+    """Return what a process and its forked children have in common, and no other has."""
+    return hello.run, hello.rank, hello.parent or hello.stream
+
+
+def _end_of(worker: Worker, now: float) -> Span:
+    """Return the place after a worker's last step."""
+    step = worker.last_step or 0
+    return Span(step, step, now, now)

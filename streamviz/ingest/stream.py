@@ -43,6 +43,11 @@ class Worker:
             self.last_time = now
         return self.state is not before
 
+    @property
+    def family(self) -> bytes:
+        """The stream of the process, or of the one it was forked from, whose line this is."""
+        return self.hello.parent or self.hello.stream
+
     def info(self) -> WorkerInfo:
         """Return a snapshot."""
         hello, beat = self.hello, self.heartbeat
@@ -80,8 +85,18 @@ class Stream:
     incoming: Incoming = field(default_factory=Incoming)
     worker: Worker | None = None
     """``None`` until it is known whether this is a new attempt."""
+    sent: int = 0
+    """Rows it has sent in all, by its own count."""
     tables: dict[int, Table] = field(default_factory=dict)
     """The table of each schema id announced on this connection."""
     unacknowledged_bytes: int = 0
     offset: float = float("inf")
     """Least seen difference between arrival and sending, seconds: clock offset and way."""
+
+    @property
+    def speaks_for(self) -> Worker | None:
+        """The worker, ``None`` if it is open which, or if another process has taken it over."""
+        worker = self.worker
+        if worker is None or worker.family != (self.hello.parent or self.hello.stream):
+            return None
+        return worker

@@ -45,7 +45,7 @@ __all__ = [
 
 STEP_LIMIT = 1 << 62
 """Above every step there can be, and far enough from the end of int64 to add to."""
-SELECTIONS_KEPT = 64
+SELECTIONS_KEPT = 16
 
 
 @dataclass(frozen=True, slots=True)

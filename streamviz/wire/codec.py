@@ -6,7 +6,6 @@ raises :class:`~streamviz.errors.DecodeError` with one of :data:`REASONS`, and n
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -15,6 +14,7 @@ import msgpack
 from streamviz.errors import DecodeError, EncodeError
 from streamviz.wire.frames import (
     MAX_STEP,
+    MAX_TIME_S,
     PROTOCOL_VERSION,
     STREAM_ID_BYTES,
     Ack,
@@ -189,8 +189,8 @@ def _count(value: object, name: str) -> int:
 
 
 def _time(value: object, name: str) -> float:
-    if type(value) is not float or not math.isfinite(value):
-        _refuse("bad field", f"{name} is a finite float")
+    if type(value) is not float or not -MAX_TIME_S <= value <= MAX_TIME_S:
+        _refuse("bad field", f"{name} is a float of at most 2**40 seconds")
     return value
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 __all__ = [
     "MAX_STEP",
+    "MAX_TIME_S",
     "PROTOCOL_VERSION",
     "STREAM_ID_BYTES",
     "Ack",
@@ -34,6 +35,10 @@ STREAM_ID_BYTES = 16
 
 MAX_STEP = 2**53
 """Largest step: the last integer that a float64 axis shows exactly."""
+
+
+MAX_TIME_S = 2**40
+"""Largest time, seconds: far past every calendar, and small enough to add up."""
 
 
 class Kind(enum.IntEnum):

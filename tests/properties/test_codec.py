@@ -14,6 +14,7 @@ from streamviz.errors import DecodeError
 from streamviz.wire.codec import MAX_FLUSH_MS, REASONS, decode, decode_ack, encode, encode_ack
 from streamviz.wire.frames import (
     MAX_STEP,
+    MAX_TIME_S,
     PROTOCOL_VERSION,
     Ack,
     Batch,
@@ -36,7 +37,7 @@ streams = st.binary(min_size=16, max_size=16)
 counts = st.integers(0, 2**63 - 1)
 smalls = st.integers(0, 2**24 - 1)
 steps = st.integers(0, MAX_STEP)
-times = st.floats(allow_nan=False, allow_infinity=False)
+times = st.floats(-MAX_TIME_S, MAX_TIME_S)
 names = (
     st.text(min_size=1, max_size=40)
     .map(lambda text: unicodedata.normalize("NFC", text))

@@ -172,7 +172,6 @@ function readout(panel, drawing, row, y) {
   const span = (/** @type {number} */ a, /** @type {number} */ b) => `${measure(a)} – ${measure(b)}`;
   if (named.some((line) => line.kind === "rank")) {
     const near = named.sort((a, b) => Math.abs(a.raw[row] - y) - Math.abs(b.raw[row] - y));
-    // Nearest first are chosen; in order of their values they are read.
     rows.push(...near.slice(0, MOST_ROWS).map((line) => tipRow(line.label, value(line.raw[row]), line.color)));
     const more = Math.max(drawing.ranks, near.length) - Math.min(near.length, MOST_ROWS);
     if (more > 0) rows.push(more_(`+${whole(more)} more`));

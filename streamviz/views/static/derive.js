@@ -25,6 +25,7 @@ import { smooth } from "./smoothing.js";
  * @property {number} ranks
  * @property {number} shift
  * @property {[number, number, number][]} gaps x0, x1, rows lost
+ * @property {number[]} breaks rows before which a gap left nothing: no line goes there
  * @property {boolean} complete
  * @property {number} nonfinite
  */
@@ -46,6 +47,7 @@ export function derive(live, detail, how) {
   const x = onAxis(step, t, how);
   let nonfinite = 0;
   for (const count of bad) if (count > 0) nonfinite += count;
+  const gaps = detail?.gaps.length ? detail.gaps : live.gaps;
   return {
     n: x.length,
     x,
@@ -61,7 +63,8 @@ export function derive(live, detail, how) {
     lines: drawnLines(live, detail, cut, how.smoothing),
     ranks: (detail ?? live).ranks || live.ranks,
     shift: detail && cut.detail > 0 ? detail.shift : live.shift,
-    gaps: (detail?.gaps.length ? detail.gaps : live.gaps).map(([first, last, rows]) => [
+    breaks: breaksOf(step, gaps),
+    gaps: gaps.map(([first, last, rows]) => [
       between(step, x, first),
       between(step, x, last),
       rows,
@@ -69,6 +72,20 @@ export function derive(live, detail, how) {
     complete: detail ? detail.complete : live.complete,
     nonfinite,
   };
+}
+
+/**
+ * A gap of one rank among many leaves rows of the others, and is no break.
+ * @param {Float64Array} step
+ * @param {[number, number, number][]} gaps
+ */
+function breaksOf(step, gaps) {
+  const rows = new Set();
+  for (const [first, last] of gaps) {
+    const row = lowerBound(step, first);
+    if (row > 0 && row < step.length && step[row] > last) rows.add(row);
+  }
+  return [...rows].sort((a, b) => a - b);
 }
 
 /**

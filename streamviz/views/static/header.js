@@ -19,7 +19,7 @@ export class Header {
     this.picker = /** @type {HTMLSelectElement} */ (get("run"));
     this.stats = /** @type {HTMLElement} */ (document.querySelector(".stats"));
     this.parts = {
-      word: get("state-word"), lag: get("state-lag"), ranks: get("stat-ranks"), step: get("stat-step"),
+      word: get("state-word"), lag: get("state-lag"), ranks: get("stat-ranks"), ranksLabel: get("ranks-label"), step: get("stat-step"),
       rate: get("stat-rate"), dropped: get("stat-dropped"), memory: get("stat-memory"), bar: get("memory-bar"),
     };
     this.cells = {
@@ -70,11 +70,13 @@ export class Header {
       const old = (status?.age_s ?? 0) + sinceStatus;
       const ended = state === "done" || state === "failed";
       say(parts.word, paused && state === "live" ? "paused" : state);
-      say(parts.lag, ended || !run || status.age_s === null ? "" : old > OLD_S ? age(old) : lag(status.lag_ms));
+      say(parts.lag, ended || paused || !run || status.age_s === null ? "" : old > OLD_S ? age(old) : lag(status.lag_ms));
       cells.state.dataset.tone = paused && state === "live" ? "hollow" : (TONES[/** @type {keyof TONES} */ (state)] ?? "none");
     }
     if (!status) return;
-    say(parts.ranks, `${whole(status.ranks_live)}/${whole(status.ranks_expected)}`);
+    const over = status.state === "done";
+    say(parts.ranks, over ? whole(status.ranks_expected) : `${whole(status.ranks_live)}/${whole(status.ranks_expected)}`);
+    say(parts.ranksLabel, over ? "ranks" : "ranks live");
     const missing = ["live", "stale"].includes(status.state) && status.ranks_live < status.ranks_expected;
     cells.ranks.dataset.tone = missing ? "amber" : "none";
     say(parts.step, whole(status.step));

@@ -6,7 +6,7 @@ import { measure, plural, unitOf, whole } from "./format.js";
 import { attachGestures } from "./gestures.js";
 import { Plot } from "./plot.js";
 import { yRange } from "./ranges.js";
-import { dots, marks, strokes } from "./strokes.js";
+import { DOTS_UP_TO, area, dots, marks, strokes } from "./strokes.js";
 
 /** Buckets asked for, by the pixels they will cover: more are only work, extremes are kept anyway. */
 const POINTS = { least: 256, most: 1024, detail: 4096, perPixel: 1.2 };
@@ -229,7 +229,9 @@ export class Panel {
     if (!plot || !drawing) return;
     if (this.following) {
       const [start, end] = [drawing.x[0], drawing.x[drawing.n - 1]];
-      const room = end > start ? 0 : this.app.state.choices.x === "wall" ? 1000 : 1;
+      // Few points are drawn as dots, which the frame must not cut in half.
+      const least = this.app.state.choices.x === "wall" ? 1000 : 1;
+      const room = drawing.n > DOTS_UP_TO ? 0 : end > start ? (end - start) * 0.02 : least;
       plot.setRange("x", start - room, end + room);
     }
     if (!this.manualY) {
@@ -256,8 +258,8 @@ export class Panel {
       return values.map((value) => (value <= 0 ? foot : value));
     };
     const none = { x: [], y1: [], y2: [] };
-    plot.fill("outer", { x: drawing.x, y1: positive(drawing.lo), y2: positive(drawing.hi) });
-    plot.fill("inner", asLines || drawing.ranks < 2 ? none : { x: drawing.x, y1: positive(drawing.p10), y2: positive(drawing.p90) });
+    plot.fill("outer", area(drawing, positive(drawing.lo), positive(drawing.hi)));
+    plot.fill("inner", asLines || drawing.ranks < 2 ? none : area(drawing, positive(drawing.p10), positive(drawing.p90)));
     this.drawn = strokes(drawing, palette, { asLines, smoothed: choices.smoothing > 0 });
     plot.fill("lines", this.drawn.columns);
     plot.fill("dots", dots(drawing, this.drawn, plot.xRange));

@@ -15,7 +15,7 @@ import { mix } from "./theme.js";
 /** More raw lines than this behind smoothed ones are a fog. */
 const GHOSTS = 8;
 /** Few points are drawn as points too: a lone one would not be seen at all. */
-const DOTS_UP_TO = 24;
+export const DOTS_UP_TO = 24;
 const CLIP_MARK_EVERY_PX = 10;
 
 /**
@@ -28,9 +28,10 @@ export function strokes(drawing, palette, { asLines, smoothed }) {
   const columns = { xs: [], ys: [], color: [], alpha: [], width: [] };
   /** @type {NamedLine[]} */
   const named = [];
+  const x = broken(drawing.x, drawing.breaks);
   const add = (/** @type {Float64Array} */ y, /** @type {string} */ color, /** @type {number} */ alpha, /** @type {number} */ width) => {
-    columns.xs.push(drawing.x);
-    columns.ys.push(y);
+    columns.xs.push(x);
+    columns.ys.push(broken(y, drawing.breaks, () => NaN));
     columns.color.push(color);
     columns.alpha.push(alpha);
     columns.width.push(width);
@@ -38,7 +39,7 @@ export function strokes(drawing, palette, { asLines, smoothed }) {
   const old = drawing.lines.filter((line) => line.info.kind === "old");
   const ranks = drawing.lines.filter((line) => line.info.kind !== "old");
   for (const line of old) {
-    add(line.y, palette.hue, 0.3, 1);
+    add(line.y, palette.hue, 0.35, 1);
     named.push({ label: line.info.label, color: palette.hue, y: line.y, raw: line.raw, kind: "old" });
   }
   if (smoothed && asLines && ranks.length <= GHOSTS) {
@@ -52,6 +53,41 @@ export function strokes(drawing, palette, { asLines, smoothed }) {
   });
   if (!asLines) add(drawing.mid, palette.hue, 1, 1.6);
   return { columns, named };
+}
+
+/**
+ * The columns of an area: closed to nothing at each break, since an area has no holes.
+ * @param {Drawing} drawing
+ * @param {Float64Array} low
+ * @param {Float64Array} high
+ */
+export function area(drawing, low, high) {
+  const middle = (/** @type {number} */ i) => drawing.raw[i];
+  return {
+    x: broken(drawing.x, drawing.breaks),
+    y1: broken(low, drawing.breaks, middle),
+    y2: broken(high, drawing.breaks, middle),
+  };
+}
+
+/**
+ * Values with two more at each break, at the places of its neighbours.
+ * @param {Float64Array} values
+ * @param {number[]} breaks rows before which nothing is known
+ * @param {(row: number) => number} [fill]
+ */
+function broken(values, breaks, fill = (row) => values[row]) {
+  if (breaks.length === 0) return values;
+  const out = new Float64Array(values.length + 2 * breaks.length);
+  let from = 0;
+  breaks.forEach((row, i) => {
+    out.set(values.subarray(from, row), from + 2 * i);
+    out[row + 2 * i] = fill(row - 1);
+    out[row + 2 * i + 1] = fill(row);
+    from = row;
+  });
+  out.set(values.subarray(from), from + 2 * breaks.length);
+  return out;
 }
 
 /**
@@ -78,10 +114,11 @@ export function dots(drawing, drawn, range) {
   const columns = { x: /** @type {number[]} */ ([]), y: /** @type {number[]} */ ([]), color: /** @type {string[]} */ ([]) };
   drawn.columns.ys.forEach((ys, line) => {
     if (drawn.columns.alpha[line] < 0.7) return;
-    for (let i = from; i <= to && i < ys.length; i += 1) {
+    const xs = drawn.columns.xs[line];
+    for (let i = Math.max(0, lowerBound(xs, range.start)); i < xs.length && xs[i] <= range.end; i += 1) {
       if (!Number.isFinite(ys[i])) continue;
       if (!few && (Number.isFinite(ys[i - 1]) || Number.isFinite(ys[i + 1]))) continue;
-      columns.x.push(drawing.x[i]);
+      columns.x.push(xs[i]);
       columns.y.push(ys[i]);
       columns.color.push(drawn.columns.color[line]);
     }

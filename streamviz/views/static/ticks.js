@@ -70,9 +70,10 @@ export function xTicks(axis, low, high, width) {
  * @returns {{at: number[], labels: string[]}}
  */
 export function yTicks(low, high, log, height) {
-  const count = Math.max(2, Math.floor(height / 40));
+  const count = Math.max(2, Math.round(height / 38));
   if (!(high > low)) return { at: [], labels: [] };
-  if (log && low > 0) {
+  // Over less than about half a decade a logarithm is nearly straight: plain ticks tell more.
+  if (log && low > 0 && high / low > 3) {
     const at = logTicks(low, high, count);
     if (at.length >= 2) return { at, labels: at.map((tick) => tickLabels([tick])[0]) };
   }
@@ -89,7 +90,7 @@ function logTicks(low, high, count) {
   const first = Math.floor(Math.log10(low));
   const last = Math.ceil(Math.log10(high));
   const stride = Math.max(1, Math.ceil((last - first) / (count + 1)));
-  const mantissas = last - first <= count / 2 ? [1, 2, 5] : [1];
+  const mantissas = Math.log10(high / low) <= 0.7 * count ? [1, 2, 5] : [1];
   const ticks = [];
   for (let power = Math.ceil(first / stride) * stride - stride; power <= last; power += stride) {
     for (const mantissa of mantissas) {

@@ -340,8 +340,9 @@ def test_long_ended_streams_are_forgotten_when_there_are_many() -> None:
     started(ingest, 1, 1, rank=0).bye()
     started(ingest, 2, 1, rank=1).bye("RuntimeError")
     lively = started(ingest, 3, 1, rank=2)
-    ingest.tick(3601.0)
+    ingest.now += 3601.0
     lively.beat()
+    ingest.tick()
     started(ingest, 4, 1, rank=3)
     started(ingest, 5, 1, rank=4)
     lively.send(2)

@@ -126,6 +126,7 @@ def test_a_gap_over_stored_frames_counts_the_others() -> None:
     ingest = Ingest()
     speaker = Speaker(ingest).meet()
     speaker.send(1, 2, 3)
+    ingest.acks()
     speaker.seq, speaker.row = 0, 0
     speaker.gap(10, SPAN, frames=5)
 
@@ -358,7 +359,7 @@ def test_an_attempt_past_the_cap_is_refused_when_it_shows() -> None:
 
 def test_a_store_without_memory_refuses_under_one_reason() -> None:
     """However many runs and ranks are refused for memory, the counter keeps one label."""
-    ingest = Ingest()
+    ingest = Ingest(budget=1 << 20)
     number = 0
     while ingest.total("streams_refused_total") < 20:
         number += 1
