@@ -107,7 +107,8 @@ def compare_calls(
     *,
     pace: str,
     flood_calls: int = 200_000,
-    targets: dict[tuple[int, int], float],
+    targets: dict[tuple[int, int], float] | None = None,
+    peer_share: float | None = None,
 ) -> Iterator[Row]:
     """Yield a row per (floats, percentile) for ``send`` next to a peer."""
     pause_s = 0.001 if pace == "1 ms" else 0.0
@@ -123,28 +124,30 @@ def compare_calls(
                     f"`send`, {floats} float{'s' * (floats > 1)}, {pace}, p{percent}",
                     percentile(mine, percent),
                     "s",
-                    target=targets.get((floats, percent)),
+                    target=(targets or {}).get((floats, percent)),
                     peer=peer_name,
                     peer_reached=percentile(other, percent),
+                    peer_share=peer_share if percent == 50 else None,
                 )
 
 
 @benchmark(repeats=3)
 def send_flood(settings: Settings) -> Iterator[Row]:
     """Call ``send`` in a loop that does nothing else."""
-    targets = {(1, 50): 1e-6, (1, 99): 2e-6, (10, 50): 1e-6, (10, 99): 4e-6}
-    yield from compare_calls(settings, raw_send(), RAW, pace="flood", targets=targets)
+    targets = {(1, 50): 5e-7, (1, 99): 2e-6, (10, 50): 1e-6, (10, 99): 4e-6}
+    yield from compare_calls(
+        settings, raw_send(), RAW, pace="flood", targets=targets, peer_share=1.0
+    )
 
 
 @benchmark(repeats=3)
 def send_paced(settings: Settings) -> Iterator[Row]:
     """Call ``send`` once a millisecond, when the caches are cold.
 
-    The targets are one per cent of such a step, and five. A virtual machine that was idle needs
-    some of that to wake up: appending to a list is 0.1 µs in a loop and 4 µs here.
+    A virtual machine that was idle needs some of that to wake up: appending to a list is 0.1 µs
+    in a loop and 4 µs here. So the target is the ratio to a bare ZeroMQ send.
     """
-    targets = {(1, 50): 1e-5, (1, 99): 5e-5, (10, 50): 1e-5, (10, 99): 5e-5}
-    yield from compare_calls(settings, raw_send(), RAW, pace="1 ms", targets=targets)
+    yield from compare_calls(settings, raw_send(), RAW, pace="1 ms", peer_share=0.25)
 
 
 @benchmark(repeats=1)
@@ -156,7 +159,7 @@ def send_tensorboard(settings: Settings) -> Iterator[Row]:
         "TensorBoard `add_scalar`",
         pace="beside TensorBoard",
         flood_calls=10_000,
-        targets={},
+        peer_share=0.01,
     )
     yield from (row for row in rows if row.what.endswith("p50"))
 
@@ -182,12 +185,15 @@ def cpu_per_million(settings: Settings) -> Iterator[Row]:
     with raw_send() as theirs:
         other = cpu_of(theirs) - idle
     what = "CPU of the process per 10⁶ scalars, 10 a call"
-    yield Row(what, mine, "s", target=1.0, peer=RAW, peer_reached=other)
+    yield Row(what, mine, "s", target=1.5, peer=RAW, peer_reached=other)
 
 
 @benchmark(repeats=3)
 def training_step(settings: Settings) -> Iterator[Row]:
-    """Time a training step of about 1 ms with ``send`` in each step against without."""
+    """Time a training step of about 1 ms with ``send`` in each step against without.
+
+    Against a real server, which asks for a slower pace while nobody has its page open.
+    """
     try:
         import torch
     except ImportError:
@@ -207,26 +213,43 @@ def training_step(settings: Settings) -> Iterator[Row]:
     products = max(round(1.0 / (time.perf_counter() - began)), 1)
 
     def block(send: Send | None) -> float:
-        times = []
-        for step in range(50):
-            began = time.perf_counter()
+        # The sum, not a median: the sender's own turns must count too.
+        began = time.perf_counter()
+        for step in range(100):
             loss = work(products)
             if send is not None:
                 send({"train/loss": loss, "train/lr": 1e-3}, step)  # type: ignore[dict-item]
-            times.append(time.perf_counter() - began)
-        return median(times)
+        return (time.perf_counter() - began) / 100
 
     ratios, plain = [], []
-    with publisher_send() as send:
-        for index in range(settings.rounds(60)):
+    with server() as endpoint, streamviz.Publisher(endpoint, run="steps") as publisher:
+        publisher.send({"train/loss": 0.0}, 0)
+        publisher.flush()
+        for index in range(settings.rounds(40)):
             # Each order as often as the other, so that drift of the machine cancels.
-            first, second = (None, send) if index % 2 else (send, None)
+            first, second = (None, publisher.send) if index % 2 else (publisher.send, None)
             one, two = block(first), block(second)
             with_it, without = (two, one) if index % 2 else (one, two)
             ratios.append(with_it / without)
             plain.append(without)
     what = f"step time with `send` / without, {quantity_ms(median(plain))} steps"
     yield Row(what, median(ratios), "", target=1.01)
+
+
+@contextlib.contextmanager
+def server() -> Iterator[str]:
+    """Run ``streamviz serve`` and give its ingest endpoint."""
+    command = [
+        *(sys.executable, "-m", "streamviz", "serve", "--port", "0", "--no-token"),
+        *("--ingest", "tcp://127.0.0.1:0"),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        facts = dict(line.strip().split(": ", 1) for line in (next(process.stdout) for _ in "12"))
+        try:
+            yield facts["ingest"]
+        finally:
+            process.terminate()
 
 
 def quantity_ms(seconds: float) -> str:
@@ -242,7 +265,7 @@ def weight(settings: Settings) -> Iterator[Row]:
     if settings.peers:
         theirs = import_seconds("from torch.utils.tensorboard import SummaryWriter", settings)
         peer = ("TensorBoard's writer", theirs)
-    yield Row("import, on top of numpy", ours, "s", 0.1, peer=peer[0], peer_reached=peer[1])
+    yield Row("import, on top of numpy", ours, "s", 0.06, peer=peer[0], peer_reached=peer[1])
 
     package = Path(streamviz.__file__).parent
     own = [package / room for room in ("publisher", "wire")]
@@ -251,7 +274,7 @@ def weight(settings: Settings) -> Iterator[Row]:
     size += installed_bytes("pyzmq") + installed_bytes("msgpack")
     peer = ("TensorBoard", float(installed_bytes("tensorboard"))) if settings.peers else ("", None)
     what = "installed: pyzmq, msgpack and the publisher"
-    yield Row(what, size, "B", 10e6, peer=peer[0], peer_reached=peer[1])
+    yield Row(what, size, "B", 8e6, peer=peer[0], peer_reached=peer[1])
 
 
 def import_seconds(statement: str, settings: Settings) -> float:

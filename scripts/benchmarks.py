@@ -55,6 +55,8 @@ class Row:
     peer: str = ""
     """What was measured beside it in the same run."""
     peer_reached: float | None = None
+    peer_share: float | None = None
+    """The target of the ratio to the peer, a ceiling."""
 
 
 class Skipped(Exception):
@@ -132,6 +134,8 @@ def line_of(rows: list[Row]) -> str:
         ratios = median(mine / peer for mine, peer in pairs)
         peers = quantity(median(peer for _, peer in pairs), row.unit)
         ratio = f"{ratios:.3g} of {row.peer} ({peers})"
+        if row.peer_share is not None:
+            ratio += f", target {row.peer_share:.3g}" + " **missed**" * (ratios > row.peer_share)
     return f"| {row.what} | {target} | {quantity(reached, row.unit)}{missed} | {ratio} |"
 
 

@@ -83,7 +83,13 @@ class Server:
         store = Store(config.memory, counters=counters)
         roster = Roster()
         self._hub = Hub(store, roster, counters)
-        collector = Collector(store, roster, counters, epoch=secrets.randbits(62))
+        collector = Collector(
+            store,
+            roster,
+            counters,
+            epoch=secrets.randbits(62),
+            is_watched=lambda: self._hub.viewers > 0,
+        )
         self._receiver = Receiver(config.ingest, collector, counters, on_rows=self._hub.wake)
         self.ingest = self._receiver.endpoint
         self._hub.ingest_endpoint = self.ingest

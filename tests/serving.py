@@ -39,20 +39,32 @@ class ServerProcess:
     """``streamviz serve`` on free ports of loopback, unless told otherwise."""
 
     def __init__(self, *arguments: str, ingest: str = "tcp://127.0.0.1:0", port: int = 0) -> None:
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "streamviz", "serve"),
-                *("--port", str(port), "--ingest", ingest, *arguments),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        self._listen(
+            subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "streamviz", "serve"),
+                    *("--port", str(port), "--ingest", ingest, *arguments),
+                ],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
         )
+
+    @classmethod
+    def of(cls, process: subprocess.Popen[str]) -> ServerProcess:
+        """Take over a process that says where its page is, as ``serve`` does."""
+        server = cls.__new__(cls)
+        server._listen(process)
+        return server
+
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
         self.lines: list[str] = []
         facts: dict[str, str] = {}
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        assert process.stdout is not None
+        for line in process.stdout:
             self.lines.append(line.rstrip())
             name, _, value = line.strip().partition(": ")
             facts[name] = value

@@ -6,15 +6,16 @@ the same store. Whatever a peer sends, only its own stream can suffer.
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Callable
 
 import numpy as np
 
 from streamviz.counters import Counters
 from streamviz.errors import BudgetSpent, DecodeError, StoreFull
-from streamviz.ingest.liveness import GONE_AFTER_S, STALE_AFTER_S, WorkerEvent, WorkerState
-from streamviz.ingest.roster import Roster, RunInfo
+from streamviz.ingest.liveness import WorkerEvent, WorkerState
+from streamviz.ingest.roster import Roster
 from streamviz.ingest.stream import Stream, Worker
+from streamviz.ingest.workers import Workers, family_of
 from streamviz.store.gaps import Gap as StoredGap
 from streamviz.store.store import Store
 from streamviz.store.table import Table
@@ -41,8 +42,6 @@ _INT64, _UINT64, _FLOAT64 = np.dtype("<i8"), np.dtype("<u8"), np.dtype("<f8")
 # The reductions themselves: half the price of the functions around them, on a few values.
 _highest, _all = np.maximum.reduce, np.logical_and.reduce
 
-_Family = tuple[str, int, bytes]
-
 WINDOW_BYTES = 1 << 20
 """What one stream may have under way; all streams together share :data:`WINDOWS_BYTES`."""
 WINDOWS_BYTES = 256 << 20
@@ -50,18 +49,17 @@ LEAST_WINDOW_BYTES = 16 << 10
 
 FRAMES_PER_S = 20_000
 """Frames the fleet is asked to stay below: about half a core of receiving."""
-LEAST_FLUSH_MS, MOST_FLUSH_MS = 20, 1000
+WATCHED_FLUSH_MS, UNWATCHED_FLUSH_MS, MOST_FLUSH_MS = 40, 100, 1000
+"""The shortest pace asked for while somebody looks at the page, while nobody does, and the longest
+of all. Each turn of a sender costs its training a little, so nobody pays for an unseen picture."""
 
-ACK_EVERY_S = 0.05
+ACK_EVERY_S = 0.1
 _FORGET_S = 3600.0
 """How long a stream that ended or is gone stays known, for late frames of it."""
 
 _FORMER_SERVER, _REFUSED, _UNDELIVERED = "former server", "refused", "undelivered"
 _GAP_REASONS = {_FORMER_SERVER, _REFUSED, _UNDELIVERED, "buffer full", "outbox full"}
 """Reasons that are counted by name: what a sender writes is not to grow the counters."""
-
-_MAX_CONFIG_KEYS = 1024
-"""Keys of a run's configuration, over all ranks and attempts."""
 
 
 class Collector:
@@ -78,6 +76,7 @@ class Collector:
         *,
         epoch: int,
         max_streams: int = 20_000,
+        is_watched: Callable[[], bool] = lambda: True,
     ) -> None:
         """Start with nobody known.
 
@@ -87,18 +86,15 @@ class Collector:
             counters: Where frames are counted.
             epoch: Random number of this server start.
             max_streams: Streams known at a time; further ones are refused and counted.
+            is_watched: Says whether anybody looks at the page.
         """
         self._store = store
-        self._roster = roster
         self._counters = counters
         self._epoch = epoch
         self._max_streams = max_streams
+        self._is_watched = is_watched
         self._streams: dict[bytes, Stream] = {}
-        self._workers: dict[tuple[str, int], list[Worker]] = {}
-        self._families: dict[_Family, Worker] = {}
-        self._runs: dict[str, tuple[float, dict[str, object]]] = {}
-        self._changed_runs: set[str] = set()
-        self._moved_runs: set[str] = set()
+        self._workers = Workers(store, roster, self._tally)
         self._due: dict[bytes, Stream] = {}
         self._urgent: list[tuple[bytes, Ack]] = []
         self._acked_at = 0.0
@@ -163,13 +159,13 @@ class Collector:
                 self._refuse("too many streams")
                 return
             stream = Stream(peer, hello)
-            stream.worker = self._known_worker(hello, now)
+            stream.worker = self._workers.find(hello, now)
             self._streams[hello.stream] = stream
             self._tally("streams_opened_total")
-        elif _family(hello) != _family(stream.hello):
+        elif family_of(hello) != family_of(stream.hello):
             self._refuse("another identity")
             return
-        self._note_config(hello)
+        self._workers.note_config(hello)
         # Thousands of ranks say the same configuration: the run keeps it once.
         stream.peer, stream.hello = peer, hello._replace(config={})
         stream.tables.clear()
@@ -178,7 +174,7 @@ class Collector:
         if missing and hello.base_span is not None:
             self._draw_gap(stream, hello.base_span, missing, _FORMER_SERVER, now)
         if stream.speaks_for is not None:
-            self._meet(stream.speaks_for, WorkerEvent.HEARTBEAT, now)
+            self._workers.meet(stream.speaks_for, WorkerEvent.HEARTBEAT, now)
         self._urgent.append((peer, self._ack(stream.incoming.next_seq)))
 
     def _take_samples(self, stream: Stream, frame: Samples, size: int, now: float) -> None:
@@ -194,7 +190,7 @@ class Collector:
         self._due[frame.stream] = stream
         if verdict is Verdict.ACCEPT:
             first_step = int.from_bytes(frame.batches[0].steps[:8], "little")
-            worker = stream.speaks_for or self._new_worker(stream, first_step, now)
+            worker = stream.speaks_for or self._workers.decide(stream, first_step, now)
             stored = frame.rows
             for table, batch in zip(tables, frame.batches, strict=True):
                 if not self._store_batch(worker, table, batch):
@@ -203,7 +199,7 @@ class Collector:
                     self._draw_gap(stream, _end_of(worker, now), refused, _REFUSED, now)
             self._tally("rows_received_total", stored)
             self.rows_stored += stored
-            self._meet(worker, WorkerEvent.SAMPLES, now)
+            self._workers.meet(worker, WorkerEvent.SAMPLES, now)
         elif verdict is Verdict.DUPLICATE:
             self._tally("frames_duplicate_total")
         elif verdict is Verdict.AHEAD:
@@ -247,12 +243,12 @@ class Collector:
             self._counters.add("frames_bad_total", reason="row numbers")
 
     def _draw_gap(self, stream: Stream, span: Span, rows: int, reason: str, now: float) -> None:
-        worker = stream.speaks_for or self._new_worker(stream, span.first_step, now)
+        worker = stream.speaks_for or self._workers.decide(stream, span.first_step, now)
         self._store.add_gap(worker.run, worker.index, StoredGap(*span, rows, reason))
         counted = reason if reason in _GAP_REASONS else "other"
         self._counters.add("gaps_total", reason=counted)
         self._counters.add("gap_rows_total", rows, reason=counted)
-        self._changed_runs.add(worker.run)
+        self._workers.advanced(worker.run)
 
     def _take_heartbeat(self, stream: Stream, beat: Heartbeat, now: float) -> None:
         stream.sent = max(stream.sent, beat.sent)
@@ -261,7 +257,7 @@ class Collector:
             return
         if stream.hello.parent is None:
             worker.heartbeat = beat
-        self._meet(worker, WorkerEvent.HEARTBEAT, now)
+        self._workers.meet(worker, WorkerEvent.HEARTBEAT, now)
 
     def _take_bye(self, stream: Stream, bye: Bye, now: float) -> None:
         self._urgent.append((stream.peer, self._ack(stream.incoming.next_seq)))
@@ -276,62 +272,7 @@ class Collector:
             return
         worker.ended = bye.how
         event = WorkerEvent.BYE_OK if bye.how == "ok" else WorkerEvent.BYE_ERROR
-        self._meet(worker, event, now)
-
-    # -- workers ---------------------------------------------------------------------------
-
-    def _known_worker(self, hello: Hello, now: float) -> Worker | None:
-        """Return the worker a new stream speaks for, ``None`` if its first step must tell."""
-        family = self._families.get(_family(hello))
-        if family is not None:
-            if hello.parent is None:
-                family.hello = hello
-            return family
-        earlier = self._workers.get((hello.run, hello.rank), [])
-        if not earlier or hello.attempt > earlier[-1].attempt:
-            return self._open_worker(hello, hello.attempt, now)
-        return None
-
-    def _new_worker(self, stream: Stream, first_step: int, now: float) -> Worker:
-        """Decide by its first step whether a stream goes on where the last one ended."""
-        hello = stream.hello
-        stream.worker = self._families.get(_family(hello))
-        if stream.worker is not None:
-            return stream.worker
-        last = self._workers[hello.run, hello.rank][-1]
-        goes_on = last.last_step is None or first_step > last.last_step
-        if last.state in (WorkerState.LIVE, WorkerState.JOINING):
-            self._tally("duplicate_ranks_total")
-            goes_on = False
-        if goes_on:
-            # Should the process whose line this was come back, it opens an attempt of its own.
-            self._families.pop(_family(last.hello), None)
-            last.hello, last.ended, last.state = hello, None, WorkerState.LIVE
-            self._families[_family(hello)] = stream.worker = last
-            self._moved_runs.add(last.run)
-        else:
-            stream.worker = self._open_worker(hello, last.attempt + 1, now)
-        return stream.worker
-
-    def _open_worker(self, hello: Hello, attempt: int, now: float) -> Worker:
-        index = self._store.open_worker(hello.run, hello.rank, attempt)
-        worker = Worker(hello.run, hello.rank, attempt, index, hello, started=now, last_time=now)
-        self._workers.setdefault((hello.run, hello.rank), []).append(worker)
-        self._families[_family(hello)] = worker
-        self._runs.setdefault(hello.run, (now, {}))
-        self._moved_runs.add(hello.run)
-        return worker
-
-    def _note_config(self, hello: Hello) -> None:
-        started, config = self._runs[hello.run]
-        merged = {**config, **hello.config}
-        if merged != config and len(merged) <= _MAX_CONFIG_KEYS:
-            self._runs[hello.run] = (started, merged)
-            self._moved_runs.add(hello.run)
-
-    def _meet(self, worker: Worker, event: WorkerEvent, now: float) -> None:
-        runs = self._moved_runs if worker.meet(event, now) else self._changed_runs
-        runs.add(worker.run)
+        self._workers.meet(worker, event, now)
 
     # -- the clock's turn ------------------------------------------------------------------
 
@@ -366,14 +307,7 @@ class Collector:
         Args:
             now: Wall time, seconds since the epoch.
         """
-        for worker in itertools.chain.from_iterable(self._workers.values()):
-            silent_s = now - worker.last_time
-            if silent_s > STALE_AFTER_S:
-                event = WorkerEvent.LOST if silent_s > GONE_AFTER_S else WorkerEvent.SILENT
-                if worker.meet(event, now):
-                    self._changed_runs.add(worker.run)
-        self._moved_runs |= self._changed_runs
-        self._changed_runs.clear()
+        self._workers.tick(now)
         self.settle()
         self._forget(now)
 
@@ -385,18 +319,7 @@ class Collector:
         tallies, self._tallies = self._tallies, {}
         for name, amount in tallies.items():
             self._counters.add(name, amount)
-        if not self._moved_runs:
-            return
-        runs, self._moved_runs = self._moved_runs, set()
-        by_run: dict[str, list[Worker]] = {run: [] for run in runs}
-        for (run, _), workers in self._workers.items():
-            if run in by_run:
-                by_run[run].extend(workers)
-        for run, workers in by_run.items():
-            started, config = self._runs[run]
-            workers.sort(key=lambda worker: (worker.rank, worker.attempt))
-            infos = tuple(worker.info() for worker in workers)
-            self._roster.replace(RunInfo(run=run, started=started, workers=infos, config=config))
+        self._workers.publish()
 
     def _forget(self, now: float) -> None:
         """Let go of streams whose worker has long ended, when there are many."""
@@ -410,19 +333,16 @@ class Collector:
             or stream.worker.state not in over
             or now - stream.worker.last_time < _FORGET_S
         }
-        self._families = {
-            _family(stream.hello): stream.worker
-            for stream in self._streams.values()
-            if stream.speaks_for is not None and stream.worker is not None
-        }
+        self._workers.keep_families_of(self._streams.values())
 
     def _ack(self, next_seq: int) -> Ack:
         flush_ms = 1000 * len(self._streams) // FRAMES_PER_S
+        least = WATCHED_FLUSH_MS if self._is_watched() else UNWATCHED_FLUSH_MS
         return Ack(
             epoch=self._epoch,
             next_seq=next_seq,
             window=self._window(),
-            flush_ms=min(max(flush_ms, LEAST_FLUSH_MS), MOST_FLUSH_MS),
+            flush_ms=min(max(flush_ms, least), MOST_FLUSH_MS),
         )
 
     def _window(self) -> int:
@@ -435,11 +355,6 @@ class Collector:
     def _tally(self, name: str, amount: int = 1) -> None:
         """Count without the counters' lock, which is taken once a burst."""
         self._tallies[name] = self._tallies.get(name, 0) + amount
-
-
-def _family(hello: Hello) -> _Family:
-    """Return what a process and its forked children have in common, and no other has."""
-    return hello.run, hello.rank, hello.parent or hello.stream
 
 
 def _end_of(worker: Worker, now: float) -> Span:

@@ -15,16 +15,25 @@ def holder_of(port: int) -> str:
     Reads Linux's ``/proc``; other users' processes show there without their files.
     """
     inodes = _listening_inodes(port)
-    for descriptor in Path("/proc").glob("[0-9]*/fd/*") if inodes else ():
+    processes = Path("/proc").iterdir() if inodes else iter(())
+    for process in processes:
+        if not process.name.isdecimal():
+            continue
         try:
-            target = descriptor.readlink().name
-            if target in inodes:
-                process = descriptor.parent.parent
-                name = (process / "comm").read_text().strip()
+            if any(_target(entry) in inodes for entry in (process / "fd").iterdir()):
+                name = (process / "comm").read_text(errors="replace").strip()
                 return f"process {process.name} ({name})"
         except OSError:
+            # Ended meanwhile, or another user's.
             continue
     return "another process"
+
+
+def _target(descriptor: Path) -> str:
+    try:
+        return descriptor.readlink().name
+    except OSError:  # closed meanwhile
+        return ""
 
 
 def _listening_inodes(port: int) -> set[str]:

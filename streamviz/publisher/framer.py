@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import sys
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from streamviz.publisher.values import DeviceValue, Unusable, capture
+from streamviz.publisher.outbox import Row
+from streamviz.publisher.values import DeviceValue, Unusable, capture, shown
 from streamviz.wire.codec import MAX_BATCHES
 from streamviz.wire.frames import Batch, Span
 from streamviz.wire.names import name_fault
 
-__all__ = ["FRAME_BYTES", "MAX_ROW_SCHEMAS", "Framer", "Load"]
+__all__ = ["FRAME_BYTES", "MAX_ROW_SCHEMAS", "Framer", "Load", "is_ready"]
 
 FRAME_BYTES = 64 * 1024
 """Column bytes after which a frame is closed: several fit any window the server names."""
@@ -24,6 +26,11 @@ MAX_ROW_SCHEMAS = 1024
 """Sets of names that get a schema each; past it every metric is a schema of its own."""
 
 _BIG_ENDIAN = sys.byteorder == "big"
+
+
+def is_ready(row: Row) -> bool:
+    """Say whether all device values of a row have arrived."""
+    return all(value.is_ready() for value in row[3] or ())
 
 
 @dataclass(slots=True)
@@ -70,11 +77,35 @@ class Framer:
         self._split: dict[str, _Columns | None] = {}
         self._dirty: dict[int, _Columns] = {}
         self._bytes = 0
+        self._full: list[Load] = []
 
-    @property
-    def is_full(self) -> bool:
-        """Whether enough is gathered for a frame."""
-        return self._bytes >= FRAME_BYTES
+    def gather(self, rows: deque[Row], count: int) -> Row | None:
+        """Gather up to ``count`` rows from the left of a queue.
+
+        Returns:
+            The first row whose device values are not there yet, taken out of the queue; rows after
+            it wait behind it. ``None`` if there is no such row.
+        """
+        last_names: tuple[str, ...] | None = None
+        columns: _Columns | None = None
+        for _ in range(count):
+            try:
+                row = rows.popleft()
+            except IndexError:  # the training thread dropped what was too much
+                return None
+            step, time, metrics, pending = row
+            if pending is not None and not is_ready(row):
+                return row
+            # A loop sends the same names over and over, and comparing is cheaper than looking up.
+            names = tuple(metrics)
+            if names != last_names:
+                last_names, columns = names, self._by_names.get(names)
+            if columns is None:
+                self.add(step, time, metrics)
+                last_names = None
+            else:
+                self._append(columns, step, time, metrics)
+        return None
 
     def add(self, step: int, time: float, metrics: dict[str, float | DeviceValue]) -> int:
         """Gather one row.
@@ -91,7 +122,7 @@ class Framer:
                 return self._add_split(step, time, metrics)
             columns = self._by_names[names] = self._open(names)
         if columns is None:
-            self._refuse("bad name", str(names[0])[:80] if names else "", len(names))
+            self._refuse("bad name", shown(names[0]) if names else "", len(names))
             return 0
         return self._append(columns, step, time, metrics)
 
@@ -104,21 +135,23 @@ class Framer:
         before = len(columns.values)
         try:
             columns.values.extend(metrics.values())  # type: ignore[arg-type] # has __float__
-        except (OverflowError, TypeError):
-            # An int past float64, among values that took the hot path.
+        except Exception:  # noqa: BLE001
+            # An int past float64, among values that took the hot path; or a device that failed.
             del columns.values[before:]
             return self._add_usable(step, time, metrics)
         columns.steps.append(step)
         columns.times.append(time)
         self._dirty[columns.schema] = columns
         self._bytes += 16 + 8 * len(metrics)
+        if self._bytes >= FRAME_BYTES:
+            self._full.extend(self._close())
         return 1
 
     def _add_usable(self, step: int, time: float, metrics: dict[str, float | DeviceValue]) -> int:
         usable: dict[str, float | DeviceValue] = {}
         for name, value in metrics.items():
             try:
-                usable[name] = float(value) if isinstance(value, DeviceValue) else capture(value)
+                usable[name] = capture(value)
             except Unusable as reason:
                 self._refuse(str(reason), name, 1)
         return self.add(step, time, usable) if usable else 0
@@ -126,12 +159,11 @@ class Framer:
     def _add_split(self, step: int, time: float, metrics: dict[str, float | DeviceValue]) -> int:
         rows = 0
         for name, value in metrics.items():
-            if name not in self._split:
-                full = len(self._split) >= MAX_BATCHES
-                self._split[name] = None if full else self._open((name,))
-            columns = self._split[name]
+            if name not in self._split and len(self._split) < MAX_BATCHES:
+                self._split[name] = self._open((name,))
+            columns = self._split.get(name)
             if columns is None:
-                self._refuse("bad name or too many names", name, 1)
+                self._refuse("bad name or too many names", shown(name), 1)
             else:
                 rows += self._append(columns, step, time, {name: value})
         return rows
@@ -143,8 +175,14 @@ class Framer:
         self.schemas.append(legal)
         return _Columns(len(self.schemas) - 1, legal, None if len(legal) == len(names) else legal)
 
-    def take(self) -> Iterator[Load]:
-        """Yield what was gathered, as loads of about :data:`FRAME_BYTES`, and forget it."""
+    def take(self) -> list[Load]:
+        """Return what was gathered, as loads of about :data:`FRAME_BYTES`, and forget it."""
+        loads, self._full = self._full, []
+        if self._dirty:
+            loads.extend(self._close())
+        return loads
+
+    def _close(self) -> Iterator[Load]:
         batches: list[Batch] = []
         spans: list[Span] = []
         rows = size = 0

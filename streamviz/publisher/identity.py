@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import socket
 import sys
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,18 +16,24 @@ from pathlib import Path
 
 __all__ = ["Identity", "find_identity", "find_run"]
 
-# (rank, world size, local rank) as each launcher names them, most specific launcher first.
-# torchrun's are from its documentation; the Slurm and MPI ones from their manuals.
+# (rank, world size, local rank) as each launcher names them. torchrun's are from its
+# documentation; the Slurm and MPI ones from their manuals. The MPI launchers come before Slurm: in
+# an allocation they start their daemons with srun, whose task number all ranks of a node inherit.
 _LAUNCHERS = (
     ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
-    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
     ("PMIX_RANK", "PMIX_SIZE", "PMIX_LOCAL_RANK"),
     ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
     ("JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE", "JSM_NAMESPACE_LOCAL_RANK"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
 )
 
 _JOB_IDS = ("SLURM_JOB_ID", "LSB_JOBID", "PBS_JOBID", "JOB_ID")
+_MPI_JOBS = ("PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid")
+"""What an MPI launcher calls the job, on every node alike."""
+
+_SCRIPT_BYTES = 120
+"""Bytes of a run's name that the script's may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,7 @@ class Identity:
 def find_identity(environ: Mapping[str, str]) -> Identity:
     """Return rank, world size, local rank, host and attempt.
 
-    Looked for in this order: torchrun, Slurm, Open MPI, PMIx, PMI, LSF, an initialised
+    Looked for in this order: torchrun, Open MPI, PMIx, PMI, LSF, Slurm, an initialised
     ``torch.distributed``; else this is rank 0 of 1.
     """
     rank, world_size, local_rank = _place(environ)
@@ -71,10 +78,11 @@ def _place(environ: Mapping[str, str]) -> tuple[int, int, int]:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() else None
+    # Past seven digits it is no rank, whatever it is.
+    return int(text) if text is not None and text.isdecimal() and len(text) <= 7 else None
 
 
-def find_run(environ: Mapping[str, str], *, parent_pid: int, now: float) -> str:
+def find_run(environ: Mapping[str, str], *, parent_pid: int, now: float, ranks: int = 1) -> str:
     """Return a name for the run that every process of one job comes to by itself.
 
     A scheduler's job id is such a name. Without one, it is the script's name and either a digest
@@ -84,22 +92,36 @@ def find_run(environ: Mapping[str, str], *, parent_pid: int, now: float) -> str:
         environ: The process's environment.
         parent_pid: The parent's process id: the launcher, on a single node.
         now: Seconds since the epoch.
+        ranks: Processes of the job, as far as is known.
     """
-    script = (
-        Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in ("", "-c", "-m") else "python"
-    )
-    script = "".join(c if c.isalnum() or c in "._-" else "-" for c in script)[:80]
+    script = _script()
     for name in _JOB_IDS:
         if environ.get(name):
             return f"{script}-{environ[name]}"
-    if "RANK" not in environ:
+    if "RANK" not in environ and ranks == 1:
         return f"{script}-{datetime.fromtimestamp(now).strftime('%m%d-%H%M%S')}"
+    return f"{script}-{hashlib.sha256(_job(environ, parent_pid).encode()).hexdigest()[:6]}"
+
+
+def _script() -> str:
+    """Return the name of what is run, as part of a legal name."""
+    path = sys.argv[0] if sys.argv else ""
+    stem = Path(path).stem if path not in ("", "-c", "-m") else "python"
+    kept = "".join(c if c.isalnum() or c in "._-" else "-" for c in stem)
+    cut = kept.encode("utf-8", "replace")[:_SCRIPT_BYTES].decode("utf-8", "ignore")
+    return unicodedata.normalize("NFC", cut) or "python"
+
+
+def _job(environ: Mapping[str, str], parent_pid: int) -> str:
+    """Return what all ranks of a job without a scheduler have in common."""
     run_id = environ.get("TORCHELASTIC_RUN_ID", "none")
-    if run_id == "none":
-        # torchrun's default id, the same for every job. On one node the launcher's process tells
-        # jobs apart and outlives restarts; across nodes only the rendezvous is known to all.
-        if environ.get("LOCAL_WORLD_SIZE") == environ.get("WORLD_SIZE"):
-            run_id = f"{socket.gethostname()}:{parent_pid}"
-        else:
-            run_id = f"{environ.get('MASTER_ADDR')}:{environ.get('MASTER_PORT')}"
-    return f"{script}-{hashlib.sha256(run_id.encode()).hexdigest()[:6]}"
+    if run_id != "none":
+        return run_id
+    for name in _MPI_JOBS:
+        if environ.get(name):
+            return environ[name]
+    # torchrun's default id is the same for every job. On one node the launcher's process tells
+    # jobs apart and outlives restarts; across nodes only the rendezvous is known to all.
+    if environ.get("LOCAL_WORLD_SIZE") == environ.get("WORLD_SIZE"):
+        return f"{socket.gethostname()}:{parent_pid}"
+    return f"{environ.get('MASTER_ADDR')}:{environ.get('MASTER_PORT')}"

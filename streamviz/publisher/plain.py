@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 __all__ = ["MAX_CONFIG_TEXT", "plain"]
 
@@ -24,13 +24,13 @@ def plain(config: Mapping[str, object]) -> tuple[dict[str, object], str]:
     left_out: list[str] = []
     room = MAX_CONFIG_TEXT
     for key, value in config.items():
-        entry = _plain(value, _MAX_DEPTH)
-        size = len(str(key)) + len(repr(entry))
+        name, entry = _plain_key(key), _plain(value, _MAX_DEPTH)
+        size = len(name) + len(repr(entry))
         if size > room or len(taken) >= _MAX_ITEMS:
-            left_out.append(str(key)[:40])
+            left_out.append(name[:40])
             continue
         room -= size
-        taken[str(key)[:_MAX_TEXT]] = entry
+        taken[name] = entry
     return taken, ", ".join(left_out[:10])
 
 
@@ -43,11 +43,19 @@ def _plain(value: object, depth: int) -> object:
         return _text(value)
     if depth and isinstance(value, Mapping):
         items = itertools.islice(value.items(), _MAX_ITEMS)
-        return {_text(str(key)): _plain(entry, depth - 1) for key, entry in items}
+        return {_plain_key(key): _plain(entry, depth - 1) for key, entry in items}
     if depth and isinstance(value, (list, tuple, set, frozenset)):
         return [_plain(entry, depth - 1) for entry in itertools.islice(value, _MAX_ITEMS)]
+    return _described(value, repr)
+
+
+def _plain_key(key: object) -> str:
+    return _described(key, str)
+
+
+def _described(value: object, describe: Callable[[object], str]) -> str:
     try:
-        return _text(repr(value))
+        return _text(describe(value))
     except Exception:  # noqa: BLE001 - promise 1: a repr that raises must not end a training
         return f"<{type(value).__name__}>"
 

@@ -14,7 +14,7 @@ import threading
 import uuid
 import weakref
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import SupportsFloat, SupportsIndex
@@ -124,11 +124,13 @@ class Publisher:
         self.rank = self._identity.rank
         self.world_size = max(self._identity.world_size, self.rank + 1)
         self.run = setting("run", run, "", str) or find_run(
-            environment(), parent_pid=os.getppid(), now=wall_time()
+            environment(), parent_pid=os.getppid(), now=wall_time(), ranks=self.world_size
         )
         fault = name_fault(self.run)
         if fault is not None:
-            raise ConfigError("run", self.run[:80], f"a legal name ({fault})")
+            raise ConfigError("run", str(self.run)[:80], f"a legal name ({fault})")
+        if config is not None and not isinstance(config, Mapping):
+            raise ConfigError("config", type(config).__name__, "a mapping of names to values")
         self._hyperparameters, left_out = plain(config or {})
         self._phases = Phases()
         self._last_step = -1
@@ -162,7 +164,6 @@ class Publisher:
                 come out of order.
         """
         try:
-            now = wall_time()
             if step is None:
                 step = self._last_step + 1
             elif type(step) is not int:
@@ -172,14 +173,14 @@ class Publisher:
             self._last_step = step
             if (
                 type(metrics) is dict
-                and len(metrics) <= MAX_ROW_VALUES
                 and self._all_immutable(map(type, metrics.values()))
+                and len(metrics) <= MAX_ROW_VALUES
             ):
-                self._append((step, now, metrics.copy(), None))
+                self._append((step, wall_time(), metrics.copy(), None))
             else:
-                self._send_any(step, now, metrics)
+                self._send_any(step, wall_time(), metrics)
             if self._phases.totals:
-                self._send_any(step, now, self._phases.take())
+                self._send_any(step, wall_time(), self._phases.take())
             if len(self._rows) >= self._crowd:
                 self._crowded()
         except Exception as error:  # noqa: BLE001 - promise 1: a metric must not end a training
@@ -223,7 +224,7 @@ class Publisher:
 
     def totals(self) -> Totals:
         """Return what was counted so far."""
-        waiting = len(self._rows)
+        waiting = len(self._rows) + (self._sender.unready_rows if self._sender else 0)
         out = self._outgoing
         dropped = {"outbox full": self._outbox.lost_rows, "buffer full": out.dropped_rows}
         with self._lock:
@@ -308,13 +309,16 @@ class Publisher:
 
     def _refuse_call(self, metrics: object, error: Exception) -> None:
         """Count a call that could not be used at all."""
-        if isinstance(error, Unusable):
-            reason = str(error)
-        elif isinstance(metrics, Mapping):
+        try:
+            values = len(metrics) if isinstance(metrics, Mapping) else 1
             reason = f"a step or value that raised {type(error).__name__}"
-        else:
-            reason = "metrics that are no mapping"
-        self._refuse(reason, "", len(metrics) if isinstance(metrics, Mapping) else 1)
+            if isinstance(error, Unusable):
+                reason = str(error)
+            elif not isinstance(metrics, Mapping):
+                reason = "metrics that are no mapping"
+        except Exception:  # noqa: BLE001 - promise 1: whatever an object raises stays here
+            values, reason = 1, "metrics that are no mapping"
+        self._refuse(reason, "", values)
 
     def _refuse(self, reason: str, name: str, values: int) -> None:
         if not values:
@@ -328,7 +332,8 @@ class Publisher:
         """Say something once per cause."""
         if cause not in self._warned and len(self._warned) < 100:
             self._warned.add(cause)
-            _log.warning("streamviz: %s", message)
+            with suppress(Exception):  # a user's log handler may raise, and must not into a send
+                _log.warning("streamviz: %s", message)
 
     def _hello(self, base_seq: int, base_row: int, base_span: Span | None) -> Hello:
         return Hello(

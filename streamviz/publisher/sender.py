@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamviz.clock import monotonic_time, wall_time
 from streamviz.errors import DecodeError
-from streamviz.publisher.framer import Framer, Load
-from streamviz.publisher.outbox import Outbox
+from streamviz.publisher.framer import Framer, Load, is_ready
+from streamviz.publisher.outbox import Outbox, Row
 from streamviz.publisher.transport import Transport
-from streamviz.publisher.values import DeviceValue
 from streamviz.wire.codec import decode_ack, encode
 from streamviz.wire.delivery import Outgoing, Parcel
 from streamviz.wire.frames import Bye, Frame, Gap, Heartbeat, Hello, Samples, Schema, Span
@@ -26,6 +24,10 @@ __all__ = ["Sender", "Ticket"]
 _log = logging.getLogger("streamviz.publisher")
 
 HEARTBEAT_S = 1.0
+LISTEN_S = 0.1
+"""How often to look for acknowledgements and new connections while nothing waits for them. What
+is sent before a new connection is seen may reach a server that wants an earlier frame, which leaves
+it aside and gets it again."""
 NO_SERVER_WARNING_S = 5.0
 """How long no server may be found before that is said, once."""
 
@@ -33,8 +35,6 @@ _DRAIN_POLL_S = 0.005
 _NEVER_CONNECTED_S = 0.5
 """How long the end of a process waits for a server that was never there."""
 _BYE_LINGER_S = 0.2
-
-_QueuedRow = tuple[int, float, dict[str, float | DeviceValue], list[DeviceValue] | None]
 
 
 @dataclass(slots=True)
@@ -79,14 +79,21 @@ class Sender:
         self._endpoint = endpoint
         self._stream = hello(0, 0, None).stream
         self._announced: set[int] = set()
-        self._unready: deque[_QueuedRow] = deque()
+        self._unready: Row | None = None
         self._tickets: list[Ticket] = []
         self._lock = threading.Lock()
         self._closing: tuple[float, str] | None = None
         self._started_at = monotonic_time()
         self._heartbeat_at = 0.0
+        self._listened_at = 0.0
+        self._waits = True
         self._ever_connected = False
         self._thread = threading.Thread(target=self._run, name="streamviz-sender", daemon=True)
+
+    @property
+    def unready_rows(self) -> int:
+        """Rows taken from the outbox that wait for a device."""
+        return int(self._unready is not None)
 
     def start(self) -> None:
         """Start the thread."""
@@ -96,8 +103,8 @@ class Sender:
         """Ask to be told when everything put into the outbox so far is acknowledged."""
         ticket = Ticket(threading.Event())
         with self._lock:
-            self._tickets.append(ticket)
-        self._outbox.wake.set()
+            self._tickets = [*self._tickets, ticket]
+        self._outbox.bell.ring()
         return ticket
 
     def close(self, deadline: float, how: str) -> None:
@@ -108,7 +115,7 @@ class Sender:
             how: What the goodbye says.
         """
         self._closing = (deadline, how)
-        self._outbox.wake.set()
+        self._outbox.bell.ring()
 
     def _run(self) -> None:
         try:
@@ -126,24 +133,26 @@ class Sender:
         if self._tickets:
             self._transport.wait(_DRAIN_POLL_S)
         else:
-            self._outbox.wake.wait((self._out.flush_ms or self._flush_ms) / 1000)
-        self._outbox.wake.clear()
+            self._outbox.bell.wait((self._out.flush_ms or self._flush_ms) / 1000)
 
     def _turn(self, now: float) -> None:
-        with self._lock:
-            tickets = [ticket for ticket in self._tickets if ticket.row is None]
+        tickets = self._tickets
         self._gather()
         for load in self._framer.take():
             self._hold(load)
-        for ticket in tickets:
-            if not self._unready:
-                ticket.row = self._out.next_row
-        self._listen(now)
+        if tickets and self._unready is None:
+            for ticket in tickets:
+                if ticket.row is None:
+                    ticket.row = self._out.next_row
+        if self._waits or tickets or now - self._listened_at >= LISTEN_S:
+            self._listened_at = now
+            self._listen(now)
         if now - self._heartbeat_at >= HEARTBEAT_S:
             self._heartbeat_at = now
             self._beat()
         self._deliver(now)
-        self._answer()
+        if tickets:
+            self._answer()
 
     def _gather(self) -> None:
         """Take rows from the outbox until it is empty or a device value is not there yet."""
@@ -151,31 +160,16 @@ class Sender:
         if lost is not None:
             self._out.add_gap(lost.rows, lost.span, "outbox full")
             self._warn("outbox full", "rows were sent faster than they could be framed")
-        while self._unready:
-            if not self._take(self._unready[0]):
+        if self._unready is not None:
+            if not is_ready(self._unready):
                 return
-            self._unready.popleft()
-        rows = self._outbox.rows
+            step, time, metrics, _ = self._unready
+            self._unready = None
+            self._framer.add(step, time, metrics)
         # Rows that come while we are here are the next turn's: a loop that only sends must not
         # keep this one from delivering.
-        for _ in range(len(rows)):
-            try:
-                row = rows.popleft()
-            except IndexError:
-                return
-            if not self._take(row):
-                self._unready.append(row)
-                return
-
-    def _take(self, row: _QueuedRow) -> bool:
-        step, time, metrics, pending = row
-        if pending and not all(value.is_ready() for value in pending):
-            return False
-        self._framer.add(step, time, metrics)
-        if self._framer.is_full:
-            for load in self._framer.take():
-                self._hold(load)
-        return True
+        rows = self._outbox.rows
+        self._unready = self._framer.gather(rows, len(rows))
 
     def _hold(self, load: Load) -> None:
         wall, mono = wall_time(), monotonic_time()
@@ -217,13 +211,13 @@ class Sender:
 
     def _beat(self) -> None:
         if self._greet():
-            waiting = len(self._outbox.rows) + len(self._unready)
+            waiting = len(self._outbox.rows) + self.unready_rows
             beat = self._heartbeat(self._out.next_row + waiting, self._out.held_rows + waiting)
             self._transport.send(encode(beat))
 
     def _deliver(self, now: float) -> None:
-        if self._out.is_empty and not self._out.needs_hello:
-            return
+        """Send what may be sent; remember whether more waits for the server's word."""
+        self._waits = True
         if not self._greet() or not self._announce():
             return
         while (parcel := self._out.peek()) is not None:
@@ -231,8 +225,11 @@ class Sender:
             if not self._transport.send(data):
                 return
             self._out.sent(now)
+        self._waits = self._out.has_waiting
 
     def _announce(self) -> bool:
+        if len(self._announced) == len(self._framer.schemas):
+            return True
         for schema, names in enumerate(self._framer.schemas):
             if schema in self._announced:
                 continue
@@ -272,13 +269,14 @@ class Sender:
         give_up = self._started_at + _NEVER_CONNECTED_S
         while True:
             now = monotonic_time()
+            self._waits = True
             self._turn(now)
-            if self._out.is_empty and not self._unready and not self._outbox.rows:
+            if self._out.is_empty and self._unready is None and not self._outbox.rows:
                 break
             if now >= deadline or (not self._ever_connected and now >= give_up):
                 break
             self._transport.wait(_DRAIN_POLL_S)
-        self.dropped_pending = len(self._unready) + len(self._outbox.rows)
+        self.dropped_pending = self.unready_rows + len(self._outbox.rows)
         left = self._out.held_rows + self.dropped_pending
         if left:
             self._warn("undelivered", f"{left} rows were not acknowledged before the process ended")

@@ -103,10 +103,10 @@ class ZmqTransport:
 
     def receive(self) -> bytes | None:
         """Return an acknowledgement's bytes, ``None`` if none has come."""
-        try:
-            return self._socket.recv(zmq.NOBLOCK)
-        except zmq.Again:
+        # Asking first is a tenth of the price of an exception.
+        if not int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
             return None
+        return self._socket.recv(zmq.NOBLOCK)
 
     def connections(self) -> int:
         """Return how many connections were made since the last call."""

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["DeviceValue", "Unusable", "capture", "immutable_types", "snapshot"]
+__all__ = ["DeviceValue", "Unusable", "capture", "immutable_types", "shown", "snapshot"]
 
 
 class Unusable(Exception):
@@ -27,10 +27,18 @@ class DeviceValue:
         self._event = event
 
     def is_ready(self) -> bool:
-        """Return whether the copy is done, without waiting."""
-        return bool(self._event.query())
+        """Return whether the copy is done, or never will be, without waiting."""
+        if self._event is None:
+            return True
+        try:
+            return bool(self._event.query())
+        except Exception:  # noqa: BLE001 - a device that fails is for the training to report
+            self._event = None
+            return True
 
     def __float__(self) -> float:
+        if self._event is None:
+            raise Unusable("lost by its device")
         return float(self._host.item())
 
 
@@ -44,12 +52,13 @@ def immutable_types() -> frozenset[type]:
             for kind in numpy.sctypeDict.values()
             if issubclass(kind, (numpy.number, numpy.bool_))
         )
-        types = {kind for kind in types if not issubclass(kind, numpy.complexfloating)}
+        odd = (numpy.complexfloating, numpy.timedelta64)
+        types = {kind for kind in types if not issubclass(kind, odd)}
     return frozenset(types)
 
 
 def snapshot(
-    metrics: Mapping[str, object],
+    metrics: Mapping[str, Any],
 ) -> tuple[dict[str, float | DeviceValue], list[DeviceValue], dict[str, str]]:
     """Return the values as they are now.
 
@@ -63,13 +72,27 @@ def snapshot(
     taken: dict[str, float | DeviceValue] = {}
     unusable: dict[str, str] = {}
     copies = _Copies()
+    tensor_type = getattr(sys.modules.get("torch"), "Tensor", None)
     for name, value in metrics.items():
         try:
-            taken[name] = capture(value, copies)
+            # The two kinds that a training loop sends at every step need no more than this.
+            if type(value) is float:
+                taken[name] = value
+            elif type(value) is tensor_type and value.is_cpu and value.dim() == 0:
+                taken[name] = float(value.item())
+            else:
+                taken[name] = capture(value, copies)
         except Unusable as reason:
-            unusable[str(name)[:80]] = str(reason)
+            unusable[shown(name)] = str(reason)
+        except Exception:  # noqa: BLE001 - promise 1: whatever an object raises stays here
+            unusable[shown(name)] = "not a number"
     copies.record()
     return taken, copies.values, unusable
+
+
+def shown(name: object) -> str:
+    """Return a metric's name for a message; of what is no text, only its type."""
+    return name[:80] if type(name) is str else f"<{type(name).__name__}>"
 
 
 def capture(value: object, copies: _Copies | None = None) -> float | DeviceValue:
@@ -96,7 +119,12 @@ def capture(value: object, copies: _Copies | None = None) -> float | DeviceValue
 
 def _as_float(value: Any, *, item: bool = False) -> float:
     try:
-        return float(value.item() if item else value)
+        number = value.item() if item else value
+        if isinstance(number, (str, bytes)):
+            raise Unusable("not a number")
+        return float(number)
+    except Unusable:
+        raise
     except OverflowError:
         raise Unusable("too large for a float") from None
     except Exception:  # noqa: BLE001 - promise 1: whatever a user's object raises stays here

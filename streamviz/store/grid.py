@@ -156,7 +156,9 @@ def reduce_rows(
     if bucket.size == 0:
         return Sums.empty(*shape)
     size = buckets.size * columns
-    cell = _positions(buckets, bucket) * columns + column
+    cell = _positions(buckets, bucket)
+    cell *= columns
+    cell += column
     rows = np.bincount(cell, minlength=size)
     time_sum: FloatArray = np.bincount(cell, weights=time, minlength=size).astype(np.float64)
     finite = np.isfinite(value)

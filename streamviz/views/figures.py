@@ -133,7 +133,7 @@ def _add_glyphs(plot: Plot) -> None:
         line_color=None,
         hatch_pattern="right_diagonal_line",
         hatch_color=_INK,
-        hatch_alpha=0.5,
+        hatch_alpha=0.35,
         hatch_scale=7.0,
         hatch_weight=1.0,
     )

@@ -105,6 +105,11 @@ class Outgoing:
         """Whether everything framed is acknowledged."""
         return not self._under_way and not self._waiting
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether something is held that was not sent on this connection yet."""
+        return bool(self._waiting)
+
     def add(self, make: Callable[[int, int], bytes], rows: int, span: Span) -> None:
         """Hold a new frame.
 

@@ -18,7 +18,8 @@ _FLAGS = (
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright is up no other test can run an event loop.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The browser that the machine has."""
     path = next(filter(None, map(shutil.which, _BROWSERS)), None)

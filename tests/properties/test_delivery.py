@@ -128,6 +128,7 @@ class Delivery(RuleBasedStateMachine):
             self.acknowledge(window)
 
     def receive(self, frame: tuple[object, ...]) -> None:
+        """Do with a frame what a collector does."""
         server = self.server
         kind, first, *rest = frame
         assert isinstance(first, int)
@@ -155,6 +156,7 @@ class Delivery(RuleBasedStateMachine):
                 server.stored.extend(rows)
 
     def acknowledge(self, window: int) -> None:
+        """Put an acknowledgement on its way."""
         if self.server.stream is not None:
             self.to_publisher.append(
                 Ack(self.server.epoch, self.server.stream.next_seq, window, 10)

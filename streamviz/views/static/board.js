@@ -70,7 +70,7 @@ export class Board {
       let shown = 0;
       for (const [metric, panel] of group.panels) {
         const match = matches(metric);
-        panel.card.hidden = !match;
+        panel.card.element.hidden = !match;
         if (match) shown += 1;
       }
       group.count(shown);
@@ -99,15 +99,15 @@ export class Board {
     const name = slash > 0 ? metric.slice(0, slash) : "";
     const panel = new Panel(this.app, metric, slash > 0 ? metric.slice(slash + 1) : metric);
     this.panels.set(metric, panel);
-    this.byCard.set(panel.card, panel);
+    this.byCard.set(panel.card.element, panel);
     const group = this.groups.get(name) ?? this.#addGroup(name);
     group.panels.set(metric, panel);
     // A metric that appears later takes its place among the others, by the server's order.
     const place = orders.get(metric) ?? 0;
     const after = [...group.panels.keys()].find((other) => other !== metric && (orders.get(other) ?? 0) > place);
-    group.grid.insertBefore(panel.card, (after && group.panels.get(after)?.card) || null);
-    this.near.observe(panel.card);
-    this.far.observe(panel.card);
+    group.grid.insertBefore(panel.card.element, (after && group.panels.get(after)?.card.element) || null);
+    this.near.observe(panel.card.element);
+    this.far.observe(panel.card.element);
   }
 
   /** @param {string} name */
@@ -128,10 +128,10 @@ export class Board {
    * @param {Panel} panel
    */
   #drop(metric, panel) {
-    this.near.unobserve(panel.card);
-    this.far.unobserve(panel.card);
+    this.near.unobserve(panel.card.element);
+    this.far.unobserve(panel.card.element);
     panel.release();
-    panel.card.remove();
+    panel.card.element.remove();
     this.panels.delete(metric);
     for (const [name, group] of this.groups) {
       if (!group.panels.delete(metric) || group.panels.size > 0) continue;

@@ -67,7 +67,7 @@ export class Cursor {
     this.frame = 0;
     const { panel } = this;
     if (!panel?.plot || !panel.drawing?.n) return;
-    const box = panel.over.getBoundingClientRect();
+    const box = panel.card.over.getBoundingClientRect();
     const { left, width } = panel.plot.frame;
     const pixel = Math.min(left + width, Math.max(left, this.pointer.x - box.left));
     const row = panel.rowAt(panel.plot.pixelToX(pixel));
@@ -91,7 +91,7 @@ export class Cursor {
       return;
     }
     const { top, height } = plot.frame;
-    panel.crosshair ??= crosshair(panel.over);
+    panel.crosshair ??= crosshair(panel.card.over);
     const { line, dot } = panel.crosshair;
     line.hidden = false;
     line.style.height = `${height}px`;
@@ -100,7 +100,7 @@ export class Cursor {
     const y = asLines ? NaN : plot.yToPixel(drawing.mid[row]);
     dot.hidden = !(y >= top && y <= top + height) || drawing.x[row] < start || drawing.x[row] > end;
     if (!dot.hidden) dot.style.transform = `translate(${plot.xToPixel(drawing.x[row])}px, ${y}px)`;
-    panel.showValue(drawing.raw[row]);
+    panel.card.showValue(drawing.raw[row]);
   }
 
   /**
@@ -127,7 +127,7 @@ function hide(panel) {
   if (!panel.crosshair) return;
   panel.crosshair.line.hidden = true;
   panel.crosshair.dot.hidden = true;
-  panel.showValue(null);
+  panel.card.showValue(null);
 }
 
 /** @param {HTMLElement} over */
@@ -168,7 +168,7 @@ function readout(panel, drawing, row, y) {
   const rows = [];
   const { hue } = panel.app.theme.palette;
   const named = (panel.drawn?.named ?? []).filter((line) => Number.isFinite(line.raw[row]));
-  const value = (/** @type {number} */ v) => measure(v) + (panel.unit ? ` ${panel.unit}` : "");
+  const value = (/** @type {number} */ v) => measure(v) + (panel.card.unit ? ` ${panel.card.unit}` : "");
   const span = (/** @type {number} */ a, /** @type {number} */ b) => `${measure(a)} – ${measure(b)}`;
   if (named.some((line) => line.kind === "rank")) {
     const near = named.sort((a, b) => Math.abs(a.raw[row] - y) - Math.abs(b.raw[row] - y));

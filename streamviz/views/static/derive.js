@@ -63,7 +63,7 @@ export function derive(live, detail, how) {
     lines: drawnLines(live, detail, cut, how.smoothing),
     ranks: (detail ?? live).ranks || live.ranks,
     shift: detail && cut.detail > 0 ? detail.shift : live.shift,
-    breaks: breaksOf(step, gaps),
+    breaks: breaksOf(step, gaps, detail && cut.detail > 0 ? detail.shift : live.shift),
     gaps: gaps.map(([first, last, rows]) => [
       between(step, x, first),
       between(step, x, last),
@@ -75,15 +75,20 @@ export function derive(live, detail, how) {
 }
 
 /**
- * A gap of one rank among many leaves rows of the others, and is no break.
+ * A gap of one rank among many leaves rows of the others, and one within a bucket leaves the bucket:
+ * both are no break. Nor is a short one between two far points of a metric that seldom comes.
  * @param {Float64Array} step
  * @param {[number, number, number][]} gaps
+ * @param {number} shift
  */
-function breaksOf(step, gaps) {
+function breaksOf(step, gaps, shift) {
+  const width = 2 ** shift;
   const rows = new Set();
   for (const [first, last] of gaps) {
     const row = lowerBound(step, first);
-    if (row > 0 && row < step.length && step[row] > last) rows.add(row);
+    if (row === 0 || row >= step.length || step[row] + width <= last) continue;
+    const hole = step[row] - step[row - 1];
+    if (hole > width && last - first + 1 >= hole / 2 - width) rows.add(row);
   }
   return [...rows].sort((a, b) => a - b);
 }

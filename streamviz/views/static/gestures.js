@@ -9,7 +9,7 @@ const WHEEL_STEP = 0.0016;
  * @param {import("./panel.js").App} app
  */
 export function attachGestures(panel, app) {
-  const { over } = panel;
+  const { over } = panel.card;
   /** @type {{id: number, x: number, pan: boolean, moved: boolean, range: {start: number, end: number}}|null} */
   let drag = null;
   const rubber = document.createElement("div");

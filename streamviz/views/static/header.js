@@ -43,7 +43,7 @@ export class Header {
     if (wanted === this.listed) return;
     this.listed = wanted;
     const options = runs.map(({ run, state }) => option(run, `${run} — ${state}`));
-    if (shown && !runs.some(({ run }) => run === shown)) options.unshift(option(shown, shown));
+    if (chosen !== null && !runs.some(({ run }) => run === chosen)) options.unshift(option(chosen, `${chosen} — unknown`));
     options.unshift(option(NEWEST, chosen === null && shown ? `${shown} (newest)` : "newest"));
     this.picker.replaceChildren(...(runs.length > 0 || shown ? options : [option(NEWEST, "no run yet")]));
     this.picker.value = chosen ?? NEWEST;
@@ -61,6 +61,7 @@ export class Header {
     const { parts, cells } = this;
     const run = Boolean(status?.run);
     this.stats.classList.toggle("has-run", run);
+    this.stats.classList.toggle("lost", link === "lost");
     if (link !== "open") {
       say(parts.word, link === "lost" ? "no server" : "connecting");
       say(parts.lag, "");

@@ -25,7 +25,7 @@ export function endLabels(over, plot, drawing, drawn, room) {
       over.append(element);
     }
     if (element.textContent !== line.label) element.textContent = line.label;
-    element.style.color = line.color;
+    element.style.color = line.text;
     const { left, width } = plot.frame;
     element.style.transform = `translate(${left + width}px, ${Math.round(pixel - LINE_HEIGHT / 2)}px)`;
   });

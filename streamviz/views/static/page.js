@@ -38,6 +38,8 @@ const heard = {
   statusAt: 0,
 };
 const pause = { on: false, step: 0 };
+/** The notice as it was last read out, numbers aside. */
+let announced = "";
 
 /** @type {import("./panel.js").App} */
 const app = {
@@ -61,11 +63,12 @@ attachControls({ state, theme, togglePause, resetZoom, widen });
 function wantedRun() {
   if (state.choices.run !== null) return state.choices.run;
   const runs = heard.runs ?? [];
-  const active = runs.find(({ state: word }) => !ENDED.includes(word));
-  const shown = runs.find(({ run }) => run === app.run.name);
-  // Nobody is moved away from a run that still goes on.
-  if (shown && !ENDED.includes(shown.state)) return shown.run;
-  return (active ?? shown ?? runs[0])?.run ?? null;
+  const active = runs.findIndex(({ state: word }) => !ENDED.includes(word));
+  const shown = runs.findIndex(({ run }) => run === app.run.name);
+  if (shown < 0) return (runs[active] ?? runs[0])?.run ?? null;
+  // Nobody is moved away from a run that goes on, nor from one that has just failed to an older one.
+  const moves = ENDED.includes(runs[shown].state) && active >= 0 && active < shown;
+  return runs[moves ? active : shown].run;
 }
 
 function chooseRun() {
@@ -239,9 +242,12 @@ function showWords() {
     lastTime: shown?.last_time ?? 0,
     hasMetrics: board.panels.size > 0,
   });
-  const line = get("notice");
-  line.dataset.tone = tone;
+  get("notice").dataset.tone = tone;
   say("notice-text", text);
+  // Read out what has changed, not every second of an age.
+  const said = text.replace(/\d[\d\u202f]*/g, "…");
+  if (said !== announced) say("announce", text);
+  announced = said;
   get("notice-resume").hidden = !pause.on;
   get("notice-live").hidden = ![...board.panels.values()].some((panel) => !panel.following);
   const all = board.panels.size;

@@ -1,9 +1,9 @@
 // One chart: its card, the views behind it, and what of them is drawn.
 
+import { Card } from "./card.js";
 import { between, derive, lowerBound } from "./derive.js";
-import { endLabels } from "./labels.js";
-import { measure, plural, unitOf, whole } from "./format.js";
 import { attachGestures } from "./gestures.js";
+import { endLabels } from "./labels.js";
 import { Plot } from "./plot.js";
 import { yRange } from "./ranges.js";
 import { DOTS_UP_TO, area, dots, marks, strokes } from "./strokes.js";
@@ -36,7 +36,7 @@ export class Panel {
   constructor(app, metric, title) {
     this.app = app;
     this.metric = metric;
-    this.unit = unitOf(metric);
+    this.card = new Card(metric, title, () => app.zoomed(this, null));
     this.following = true;
     this.manualY = false;
     this.dirty = false;
@@ -51,36 +51,17 @@ export class Panel {
     this.detail = null;
     /** @type {import("./derive.js").Drawing|null} */
     this.drawing = null;
-    this.#build(title);
-  }
-
-  /** @param {string} title */
-  #build(title) {
-    const make = (/** @type {string} */ tag, /** @type {string} */ name, /** @type {Element} */ parent) => {
-      const element = document.createElement(tag);
-      element.className = name;
-      parent.append(element);
-      return element;
-    };
-    this.card = document.createElement("article");
-    this.card.className = "card";
-    this.card.dataset.metric = this.metric;
-    const head = make("div", "card-head", this.card);
-    this.titleText = make("h3", "card-title", head);
-    this.titleText.textContent = title;
-    this.titleText.title = this.metric;
-    this.notes = make("div", "card-notes", head);
-    this.value = make("div", "card-value", head);
-    this.box = make("div", "plot", this.card);
-    this.figure = make("div", "figure", this.box);
-    this.over = make("div", "over", this.box);
-    this.blank = make("div", "blank", this.box);
-    this.backLive = /** @type {HTMLButtonElement} */ (make("button", "back-live", this.card));
-    this.backLive.type = "button";
-    this.backLive.textContent = "live ▸";
-    this.backLive.title = "follow the newest data again";
-    this.backLive.hidden = true;
-    this.backLive.addEventListener("click", () => this.app.zoomed(this, null));
+    /** @type {import("./strokes.js").Strokes|null} */
+    this.drawn = null;
+    /** @type {{start: number, end: number}|null} what the person zoomed to, on the x axis */
+    this.zoom = null;
+    /** @type {{start: number, end: number}|null} the y axis as last chosen for the data */
+    this.spanned = null;
+    /** @type {{line: HTMLElement, dot: HTMLElement}|null} */
+    this.crosshair = null;
+    this.asking = 0;
+    /** Whether the finer rows have been on the screen since they were asked for. */
+    this.detailShown = true;
   }
 
   /** It comes near the screen: subscribe, and build the figure when its turn comes. */
@@ -109,7 +90,8 @@ export class Panel {
     this.plot?.release();
     this.plot = null;
     this.drawing = null;
-    this.over.replaceChildren();
+    this.card.over.replaceChildren();
+    this.crosshair = null;
     this.gestures?.forget();
   }
 
@@ -136,14 +118,15 @@ export class Panel {
   }
 
   #points() {
-    const wanted = this.box.clientWidth * Math.min(2, devicePixelRatio) * POINTS.perPixel;
+    const wanted = this.card.box.clientWidth * Math.min(2, devicePixelRatio) * POINTS.perPixel;
     return Math.min(POINTS.most, Math.max(POINTS.least, 2 ** Math.ceil(Math.log2(Math.max(1, wanted)))));
   }
 
   #changed() {
     this.dirty = true;
-    if (this.detail && !this.detail.shown) {
-      this.detail.shown = this.detail.loaded;
+    // Also while paused: the person asked for these rows after pausing.
+    if (this.detail && !this.detailShown) {
+      this.detailShown = this.detail.loaded;
       this.forced = true;
     }
     if (this.live && !this.drawing) this.forced = true;
@@ -154,7 +137,7 @@ export class Panel {
     this.embedding = true;
     const scale = this.app.state.choices.log ? "log" : "linear";
     try {
-      this.plot = await Plot.embed(this.figure, scale, () => this.near);
+      this.plot = await Plot.embed(this.card.figure, scale, () => this.near);
     } catch (problem) {
       // The server is away; `approach` comes round again when the line is back.
       console.warn(String(problem));
@@ -202,13 +185,14 @@ export class Panel {
     });
     this.drawing = drawing;
     plot.xAxis = choices.x;
-    this.#head();
+    this.card.tell(drawing, !this.following);
+    this.#offerLive();
     if (drawing.n === 0) {
-      this.blank.textContent = live.refusal ?? (live.loaded ? "no data yet" : "");
+      this.card.blank.textContent = live.refusal ?? (live.loaded ? "no data yet" : "");
       for (const name of ["outer", "inner", "lines", "dots", "marks", "gaps"]) this.#clear(name);
       return null;
     }
-    this.blank.textContent = "";
+    this.card.blank.textContent = "";
     const right = run.ranks >= LABELS_FROM_RANKS ? RIGHT.labels : RIGHT.plain;
     if (plot.model.min_border_right !== right) plot.model.setv({ min_border_right: right }, { sync: false });
     this.#follow();
@@ -216,6 +200,10 @@ export class Panel {
     return new Promise((resolve) => {
       plot.onPainted = resolve;
     });
+  }
+
+  #offerLive() {
+    this.card.backLive.hidden = this.following && !this.manualY;
   }
 
   #clear(/** @type {string} */ name) {
@@ -235,7 +223,7 @@ export class Panel {
       plot.setRange("x", start - room, end + room);
     }
     if (!this.manualY) {
-      const range = yRange(drawing, plot.xRange, plot.scale === "log", this.spanned ?? null);
+      const range = yRange(drawing, plot.xRange, plot.scale === "log", this.spanned);
       if (range) {
         this.spanned = range;
         plot.setRange("y", range.start, range.end);
@@ -270,52 +258,8 @@ export class Panel {
   /** What the page draws over the figure follows the figure, once all figures are painted. */
   overlay() {
     if (!this.plot || !this.drawing || !this.drawn) return;
-    endLabels(this.over, this.plot, this.drawing, this.drawn, this.app.run.ranks >= LABELS_FROM_RANKS);
+    endLabels(this.card.over, this.plot, this.drawing, this.drawn, this.app.run.ranks >= LABELS_FROM_RANKS);
     this.app.cursor.follow(this);
-  }
-
-  /** Title row: the newest value, and what one should know about the data. */
-  #head() {
-    const { drawing } = this;
-    if (!drawing) return;
-    let last = drawing.n - 1;
-    // The last bucket may be empty for other reasons than NaN: an old attempt went further.
-    while (last > 0 && Number.isNaN(drawing.raw[last]) && !(drawing.bad[last] > 0)) last -= 1;
-    this.newestValue = last >= 0 ? drawing.raw[last] : NaN;
-    this.showValue(null);
-    const notes = [];
-    if (drawing.nonfinite > 0) notes.push(["bad", `▲ ${whole(drawing.nonfinite)} NaN/Inf`]);
-    if (drawing.gaps.length > 0) notes.push(["", plural(drawing.gaps.length, "gap")]);
-    if (!this.following && !drawing.complete) notes.push(["", "finest data thinned out"]);
-    const text = notes.map((note) => note[1]).join();
-    if (text !== this.noted) {
-      this.noted = text;
-      this.notes.replaceChildren(
-        ...notes.map(([name, words]) => {
-          const span = document.createElement("span");
-          span.className = name;
-          span.textContent = words;
-          return span;
-        }),
-      );
-    }
-    this.backLive.hidden = this.following && !this.manualY;
-  }
-
-  /**
-   * Show the value under the crosshair, or the newest one.
-   * @param {number|null} value
-   */
-  showValue(value) {
-    const shown = value ?? this.newestValue;
-    this.value.classList.toggle("at-cursor", value !== null);
-    this.value.textContent = this.drawing?.n && shown !== undefined ? measure(shown) : "";
-    if (this.unit && this.value.textContent) {
-      const unit = document.createElement("span");
-      unit.className = "unit";
-      unit.textContent = this.unit;
-      this.value.append(unit);
-    }
   }
 
   /** The x axis counts something else now: the same steps stay in view. */
@@ -341,7 +285,7 @@ export class Panel {
     const { plot, drawing } = this;
     if (!drawing || !(end > start)) return;
     this.following = false;
-    this.backLive.hidden = false;
+    this.#offerLive();
     this.zoom = { start, end };
     if (!plot) return;
     plot.setRange("x", start, end);
@@ -358,15 +302,14 @@ export class Panel {
     const toStep = (/** @type {number} */ x) => between(drawing.x, drawing.step, x);
     const start = Math.max(0, Math.floor(toStep(zoom.start - room)));
     const stop = Math.max(start + 1, Math.ceil(toStep(zoom.end + room)));
+    this.detailShown = false;
     if (this.detail) {
       this.detail.set({ start, stop });
-      this.detail.shown = false;
     } else {
       // Sent once, not thirty times a second, and margins lie outside the screen: it may be finer.
       const spec = this.#spec(this.app.run.name, start, stop);
       spec.points = Math.min(4 * spec.points, POINTS.detail);
       this.detail = this.app.views.open(spec, () => this.#changed());
-      this.detail.shown = false;
     }
   }
 
@@ -389,7 +332,7 @@ export class Panel {
   zoomY(start, end) {
     if (!this.plot || !(end > start)) return;
     this.manualY = true;
-    this.backLive.hidden = false;
+    this.#offerLive();
     this.plot.setRange("y", start, end);
     this.redraw();
   }
@@ -413,7 +356,7 @@ export class Panel {
       metric: this.metric,
       painted: plot?.paints ?? 0,
       newest: this.live?.rows.newest ?? null,
-      value: this.value.textContent,
+      value: this.card.value.textContent,
       columns: drawing && {
         x: [...drawing.x], step: [...drawing.step], t: [...drawing.t], lo: [...drawing.lo], p10: [...drawing.p10],
         mid: [...drawing.mid], raw: [...drawing.raw], p90: [...drawing.p90], hi: [...drawing.hi], bad: [...drawing.bad],

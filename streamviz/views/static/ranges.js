@@ -23,10 +23,11 @@ export function yRange(drawing, x, log, current) {
   const from = Math.max(0, lowerBound(drawing.x, x.start) - 1);
   const to = Math.min(drawing.n, lowerBound(drawing.x, x.end) + 2);
   const scale = log ? Math.log10 : (/** @type {number} */ value) => value;
-  const lines = drawing.lines.map((line) => line.raw);
+  // Smoothed or as it came: both are drawn.
+  const lines = drawing.lines.flatMap((line) => (line.y === line.raw ? [line.y] : [line.y, line.raw]));
   const ranks = drawing.lines.some((line) => line.info.kind === "rank");
-  const bulk = ranks ? lines : [drawing.p10, drawing.p90];
-  const all = [drawing.lo, drawing.hi, ...lines];
+  const bulk = ranks ? lines : [drawing.p10, drawing.p90, drawing.mid];
+  const all = [drawing.lo, drawing.hi, drawing.mid, ...lines];
   const whole = extremes(all, from, to, scale);
   const body = quantiles(bulk, from, to, scale);
   const edges = quantiles(all, from, to, scale);

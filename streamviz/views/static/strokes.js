@@ -6,7 +6,7 @@ import { mix } from "./theme.js";
 /**
  * @typedef {import("./derive.js").Drawing} Drawing
  * @typedef {import("./theme.js").Palette} Palette
- * @typedef {{label: string, color: string, y: Float64Array, raw: Float64Array, kind: string}} NamedLine
+ * @typedef {{label: string, color: string, text: string, y: Float64Array, raw: Float64Array, kind: string}} NamedLine
  * @typedef {object} Strokes
  * @property {{xs: Float64Array[], ys: Float64Array[], color: string[], alpha: number[], width: number[]}} columns
  * @property {NamedLine[]} named lines that stand for one rank
@@ -40,7 +40,7 @@ export function strokes(drawing, palette, { asLines, smoothed }) {
   const ranks = drawing.lines.filter((line) => line.info.kind !== "old");
   for (const line of old) {
     add(line.y, palette.hue, 0.35, 1);
-    named.push({ label: line.info.label, color: palette.hue, y: line.y, raw: line.raw, kind: "old" });
+    named.push({ label: line.info.label, color: palette.hue, text: palette.hue, y: line.y, raw: line.raw, kind: "old" });
   }
   if (smoothed && asLines && ranks.length <= GHOSTS) {
     ranks.forEach((line, i) => add(line.raw, shade(palette, i, ranks.length), 0.25, 1));
@@ -49,7 +49,7 @@ export function strokes(drawing, palette, { asLines, smoothed }) {
   ranks.forEach((line, i) => {
     const color = asLines ? shade(palette, i, ranks.length) : mix(palette.hue, palette.ink, 0.35 + 0.15 * i);
     add(line.y, color, asLines && ranks.length > 16 ? 0.75 : 0.95, asLines && ranks.length <= 8 ? 1.4 : 1);
-    named.push({ label: line.info.label, color, y: line.y, raw: line.raw, kind: line.info.kind });
+    named.push({ label: line.info.label, color, text: mix(color, palette.ink, 0.4), y: line.y, raw: line.raw, kind: line.info.kind });
   });
   if (!asLines) add(drawing.mid, palette.hue, 1, 1.6);
   return { columns, named };

@@ -9,9 +9,10 @@ import pytest
 from handmade_frames import Ingest, Speaker, batch, stream_id
 
 from streamviz.ingest.collector import (
-    LEAST_FLUSH_MS,
+    ACK_EVERY_S,
     LEAST_WINDOW_BYTES,
     MOST_FLUSH_MS,
+    WATCHED_FLUSH_MS,
     WINDOW_BYTES,
     WINDOWS_BYTES,
 )
@@ -250,7 +251,7 @@ def test_a_bad_column_is_counted_and_drawn(what: str) -> None:
 def test_the_largest_step_is_stored() -> None:
     """2**53 itself is a step."""
     ingest = Ingest()
-    Speaker(ingest).meet().send(0, MAX_STEP)
+    Speaker(ingest).meet().samples(batch([0, MAX_STEP], [[1.0], [1.0]], times=[1, 2]))
 
     assert ingest.rows()[0, 0] == [(0, 1.0), (MAX_STEP, 1.0)]
 
@@ -394,7 +395,7 @@ def test_a_hello_is_answered_at_once() -> None:
 
     [(peer, ack)] = ingest.acks(after_s=0.0)
     assert (peer, ack.epoch, ack.next_seq) == (b"peer 1", 5, 0)
-    assert (ack.window, ack.flush_ms) == (WINDOW_BYTES, LEAST_FLUSH_MS)
+    assert (ack.window, ack.flush_ms) == (WINDOW_BYTES, WATCHED_FLUSH_MS)
 
     speaker.bye()
     assert len(ingest.acks(after_s=0.0)) == 1
@@ -409,7 +410,7 @@ def test_acknowledgements_are_gathered() -> None:
         speaker.send(step)
 
     assert ingest.acks(after_s=0.01) == []
-    assert [ack.next_seq for _, ack in ingest.acks(after_s=0.05)] == [10]
+    assert [ack.next_seq for _, ack in ingest.acks(after_s=ACK_EVERY_S)] == [10]
     assert ingest.acks() == []
     assert ingest.total("acks_sent_total") == 2
 
@@ -463,3 +464,30 @@ def test_frames_are_counted_whatever_becomes_of_them() -> None:
 
     assert ingest.total("frames_received_total") == 4
     assert ingest.total("bytes_received_total") == before + len(data)
+
+
+def test_what_a_process_could_not_deliver_is_drawn() -> None:
+    """Rows that its last heartbeat counted and that had not come by its goodbye are a gap."""
+    ingest = Ingest()
+    speaker = Speaker(ingest).meet()
+    speaker.send(1, 2)
+    speaker.beat(sent=9)
+    speaker.seq = 4
+    speaker.bye()
+    speaker.bye()
+
+    assert [(gap.first_step, gap.rows, gap.reason) for _, gap in ingest.gaps()] == [
+        (2, 7, "undelivered")
+    ]
+    assert [ack.next_seq for _, ack in ingest.acks()][-1] == 4
+
+
+def test_a_process_that_delivered_everything_leaves_no_gap() -> None:
+    """A goodbye after all rows came draws nothing."""
+    ingest = Ingest()
+    speaker = Speaker(ingest).meet()
+    speaker.send(1, 2)
+    speaker.beat(sent=2)
+    speaker.bye()
+
+    assert ingest.gaps() == []
