@@ -251,7 +251,7 @@ class Collector:
         self._workers.advanced(worker.run)
 
     def _take_heartbeat(self, stream: Stream, beat: Heartbeat, now: float) -> None:
-        stream.sent = max(stream.sent, beat.sent)
+        stream.sent = beat.sent
         worker = stream.speaks_for
         if worker is None:
             return

@@ -86,7 +86,7 @@ class Stream:
     worker: Worker | None = None
     """``None`` until it is known whether this is a new attempt."""
     sent: int = 0
-    """Rows it has sent in all, by its own count."""
+    """Rows it has sent in all, by its last heartbeat."""
     tables: dict[int, Table] = field(default_factory=dict)
     """The table of each schema id announced on this connection."""
     unacknowledged_bytes: int = 0

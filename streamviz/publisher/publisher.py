@@ -275,22 +275,23 @@ class Publisher:
             )
             sender.start()
         except (NoTransport, RuntimeError) as error:
-            self._deafen("no connection")
-            self._warn(
-                "no connection",
+            message = (
                 f"no connection can be made ({error}); training goes on, but this process is not "
-                "shown. Raise ulimit -n or -u",
+                "shown. Raise ulimit -n or -u"
             )
+            self._warn("no connection", message)
+            self._deafen("no connection", message)
         else:
             self._sender = sender
 
-    def _deafen(self, reason: str | None = None) -> None:
-        """Let every later ``send`` do nothing, or count what it is given."""
+    def _deafen(self, reason: str | None = None, message: str = "") -> None:
+        """Let every later ``send`` do nothing, or count what it is given and say so once."""
         self._crowd = _NEVER
 
         def drop(row: tuple[object, object, dict[str, object], object]) -> None:
             if reason is not None:
-                self._refuse(reason, "", len(row[2]))
+                self._count(reason, len(row[2]))
+                self._warn(reason, message)
 
         self._append = drop  # type: ignore[assignment]
 
@@ -323,10 +324,13 @@ class Publisher:
     def _refuse(self, reason: str, name: str, values: int) -> None:
         if not values:
             return
-        with self._lock:
-            self._refused[reason] = self._refused.get(reason, 0) + values
+        self._count(reason, values)
         named = f"metric {name!r}" if name else "a call of send"
         self._warn(f"refused {reason} {name}", f"{named} was left out: {reason}")
+
+    def _count(self, reason: str, values: int) -> None:
+        with self._lock:
+            self._refused[reason] = self._refused.get(reason, 0) + values
 
     def _warn(self, cause: str, message: str) -> None:
         """Say something once per cause."""
@@ -381,7 +385,7 @@ class Publisher:
         self._closed = True
         if self._config.mode == "off":
             return
-        self._deafen("after close")
+        self._deafen("after close", "send was called after close; what it was given is counted")
         _alive.discard(self)
         if self._sender is not None:
             self._sender.close(monotonic_time() + timeout, how)

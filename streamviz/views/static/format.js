@@ -99,11 +99,11 @@ export function compact(value) {
   return scaled.toFixed(scaled < 100 ? 1 : 0) + PREFIXES[power];
 }
 
-/** @param {number} bytes */
-export function bytes(bytes) {
-  if (!Number.isFinite(bytes)) return DASH;
+/** @param {number} count */
+export function bytes(count) {
+  if (!Number.isFinite(count)) return DASH;
   let power = 0;
-  let scaled = bytes;
+  let scaled = count;
   while (scaled >= 1023.5 && power < 5) {
     scaled /= 1024;
     power += 1;

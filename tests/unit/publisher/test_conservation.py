@@ -89,17 +89,13 @@ class Line:
     def check(self) -> None:
         """Do the sum at both ends."""
         totals = self.publisher.totals()
-        assert totals.sent + self.publisher._outbox.lost_rows - self.framed_losses() == self.sent
+        lost = self.publisher._outbox._lost  # what fell out and no turn has seen yet
+        assert totals.sent + (lost.rows if lost else 0) == self.sent
         assert totals.sent == self.publisher._outgoing.base_row + totals.held
         stored = self.stored()
         assert stored == sorted(set(stored))
         for stream in self.ingest.collector._streams.values():
             assert len(stored) + self.drawn() == stream.incoming.next_row
-
-    def framed_losses(self) -> int:
-        """Return the rows lost from the outbox that the sender has made a gap of."""
-        lost = self.publisher._outbox._lost
-        return self.publisher._outbox.lost_rows - (lost.rows if lost else 0)
 
 
 ACTIONS = st.one_of(
@@ -145,9 +141,9 @@ def act(line: Line, action: str, number: int) -> None:
         line.transport.refuses = bool(number)
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
-    actions=st.lists(ACTIONS, max_size=50),
+    actions=st.lists(ACTIONS, max_size=80),
     outbox_rows=st.sampled_from([16, 8192]),
     buffer_bytes=st.sampled_from([600, 3000, 1 << 20]),
 )
