@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from streamviz.wire.names import name_fault
+
 __all__ = ["Identity", "find_identity", "find_run"]
 
 # (rank, world size, local rank) as each launcher names them. torchrun's are from its
@@ -59,9 +61,14 @@ def find_identity(environ: Mapping[str, str]) -> Identity:
         rank=rank,
         world_size=max(world_size, rank + 1),
         local_rank=local_rank,
-        host=environ.get("SLURMD_NODENAME") or socket.gethostname(),
+        host=_host(environ),
         attempt=_number(environ.get("TORCHELASTIC_RESTART_COUNT")) or 0,
     )
+
+
+def _host(environ: Mapping[str, str]) -> str:
+    host = environ.get("SLURMD_NODENAME") or socket.gethostname()
+    return host if name_fault(host) is None else "unknown"
 
 
 def _place(environ: Mapping[str, str]) -> tuple[int, int, int]:

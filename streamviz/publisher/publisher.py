@@ -29,7 +29,7 @@ from streamviz.publisher.phases import Phases
 from streamviz.publisher.plain import plain
 from streamviz.publisher.sender import Sender
 from streamviz.publisher.transport import NoTransport, ZmqTransport
-from streamviz.publisher.values import Unusable, immutable_types, snapshot
+from streamviz.publisher.values import Unusable, immutable_types, snapshot, whole_step
 from streamviz.wire.delivery import Outgoing
 from streamviz.wire.frames import MAX_STEP, STREAM_ID_BYTES, Heartbeat, Hello, Span
 from streamviz.wire.names import name_fault
@@ -167,7 +167,7 @@ class Publisher:
             if step is None:
                 step = self._last_step + 1
             elif type(step) is not int:
-                step = step.__index__()
+                step = whole_step(step)
             if not 0 <= step <= MAX_STEP:
                 raise Unusable("a step outside 0 to 2**53")
             self._last_step = step

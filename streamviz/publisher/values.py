@@ -10,7 +10,15 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["DeviceValue", "Unusable", "capture", "immutable_types", "shown", "snapshot"]
+__all__ = [
+    "DeviceValue",
+    "Unusable",
+    "capture",
+    "immutable_types",
+    "shown",
+    "snapshot",
+    "whole_step",
+]
 
 
 class Unusable(Exception):
@@ -55,6 +63,17 @@ def immutable_types() -> frozenset[type]:
         odd = (numpy.complexfloating, numpy.timedelta64)
         types = {kind for kind in types if not issubclass(kind, odd)}
     return frozenset(types)
+
+
+def whole_step(step: Any) -> int:
+    """Return a step that is no plain ``int``, such as a NumPy integer or a CPU tensor.
+
+    Raises:
+        Unusable: It lies on a device, where it cannot be read without waiting.
+    """
+    if getattr(getattr(step, "device", None), "type", "cpu") != "cpu":
+        raise Unusable("a step on a device: send step.item() of your own accord")
+    return int(step.__index__())
 
 
 def snapshot(

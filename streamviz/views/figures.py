@@ -31,7 +31,7 @@ YScale: TypeAlias = Literal["linear", "log"]
 
 Y_SCALES: tuple[YScale, ...] = get_args(YScale)
 
-BORDERS = {"left": 52, "right": 12, "top": 6, "bottom": 24}
+BORDERS = {"left": 56, "right": 12, "top": 6, "bottom": 24}
 """Pixels kept free around the frame: wide enough for every label, so that axes never move it."""
 
 _INK = "#808080"

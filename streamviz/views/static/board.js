@@ -179,6 +179,8 @@ class Group {
   /** @param {number} shown */
   count(shown) {
     this.section.hidden = shown === 0;
+    // How many columns it may take side by side with others.
+    this.section.dataset.charts = String(Math.min(shown, 6));
     const all = this.panels.size;
     this.counted.textContent = shown === all ? plural(all, "chart") : `${shown} of ${plural(all, "chart")}`;
   }

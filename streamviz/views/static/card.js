@@ -1,6 +1,6 @@
 // The card of one chart: its title row, the place of its figure, and the way back to live data.
 
-import { measure, plural, unitOf, whole } from "./format.js";
+import { inUnit, plural, unitOf, whole } from "./format.js";
 
 export class Card {
   /**
@@ -69,12 +69,11 @@ export class Card {
    */
   showValue(value) {
     this.value.classList.toggle("at-cursor", value !== null);
-    this.value.textContent = this.shows ? measure(value ?? this.newest) : "";
-    if (!this.unit || !this.shows) return;
-    const unit = document.createElement("span");
-    unit.className = "unit";
-    unit.textContent = this.unit;
-    this.value.append(unit);
+    const [number, unit] = this.shows ? inUnit(value ?? this.newest, this.unit) : ["", ""];
+    this.value.textContent = number;
+    if (!unit) return;
+    const shown = append("span", "unit", this.value);
+    shown.textContent = unit;
   }
 }
 

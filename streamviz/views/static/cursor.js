@@ -2,7 +2,7 @@
 //
 // Both are elements over the figures, moved by transforms: a pointer that moves repaints no canvas.
 
-import { clock, elapsed, measure, whole } from "./format.js";
+import { clock, elapsed, inUnit, whole } from "./format.js";
 
 const MOST_ROWS = 5;
 const BESIDE_PX = 14;
@@ -168,8 +168,8 @@ function readout(panel, drawing, row, y) {
   const rows = [];
   const { hue } = panel.app.theme.palette;
   const named = (panel.drawn?.named ?? []).filter((line) => Number.isFinite(line.raw[row]));
-  const value = (/** @type {number} */ v) => measure(v) + (panel.card.unit ? ` ${panel.card.unit}` : "");
-  const span = (/** @type {number} */ a, /** @type {number} */ b) => `${measure(a)} – ${measure(b)}`;
+  const value = (/** @type {number} */ v) => inUnit(v, panel.card.unit).join(" ").trimEnd();
+  const span = (/** @type {number} */ a, /** @type {number} */ b) => `${value(a)} – ${value(b)}`;
   if (named.some((line) => line.kind === "rank")) {
     const near = named.sort((a, b) => Math.abs(a.raw[row] - y) - Math.abs(b.raw[row] - y));
     rows.push(...near.slice(0, MOST_ROWS).map((line) => tipRow(line.label, value(line.raw[row]), line.color)));

@@ -197,10 +197,29 @@ const UNIT_WORDS = new Map([
 ]);
 
 /**
+ * A value in at most four significant digits, and its unit; seconds below one in the unit that suits.
+ * @param {number} value
+ * @param {string} unit
+ * @returns {[string, string]}
+ */
+export function inUnit(value, unit) {
+  const size = Math.abs(value);
+  if (unit !== "s" || !(size > 0 && size < 0.9995)) return [measure(value), unit];
+  return size < 0.0009995 ? [measure(rounded(value * 1e6)), "µs"] : [measure(rounded(value * 1e3)), "ms"];
+}
+
+/** Without the digits that the multiplication made up: 0.3 s is 300 ms. @param {number} value */
+function rounded(value) {
+  return Number(value.toPrecision(12));
+}
+
+/**
  * The unit that a metric's name says, if it says one: step_time_ms, gpu_memory_gib, tokens_per_s.
+ * The phases that the publisher times are in seconds.
  * @param {string} metric
  */
 export function unitOf(metric) {
+  if (metric.startsWith("phase/")) return "s";
   if (/per_s(ec(ond)?)?$|\/s$/i.test(metric)) return "/s";
   const found = UNITS.exec(metric);
   if (!found) return "";

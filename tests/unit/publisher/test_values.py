@@ -18,6 +18,7 @@ from streamviz.publisher.values import (
     immutable_types,
     shown,
     snapshot,
+    whole_step,
 )
 
 
@@ -288,3 +289,18 @@ def test_other_tensors_say_why(torch: Any) -> None:
         with pytest.raises(Unusable) as caught:
             capture(value)
         assert str(caught.value) == reason
+
+
+def test_a_step_on_a_device_is_refused() -> None:
+    """A step that could only be read by waiting for its device is refused, others are integers."""
+
+    class OnDevice:
+        class device:  # noqa: N801
+            type = "cuda"
+
+        def __index__(self) -> int:
+            raise AssertionError("read")
+
+    with pytest.raises(Unusable, match="device"):
+        whole_step(OnDevice())
+    assert whole_step(np.int32(7)) == 7
