@@ -49,7 +49,7 @@ LEAST_WINDOW_BYTES = 16 << 10
 
 FRAMES_PER_S = 20_000
 """Frames the fleet is asked to stay below: about half a core of receiving."""
-WATCHED_FLUSH_MS, UNWATCHED_FLUSH_MS, MOST_FLUSH_MS = 40, 100, 1000
+WATCHED_FLUSH_MS, UNWATCHED_FLUSH_MS, MOST_FLUSH_MS = 30, 100, 1000
 """The shortest pace asked for while somebody looks at the page, while nobody does, and the longest
 of all. Each turn of a sender costs its training a little, so nobody pays for an unseen picture."""
 

@@ -90,21 +90,28 @@ def snapshot(
     """
     taken: dict[str, float | DeviceValue] = {}
     unusable: dict[str, str] = {}
-    copies = _Copies()
+    copies: _Copies | None = None
     tensor_type = getattr(sys.modules.get("torch"), "Tensor", None)
     for name, value in metrics.items():
+        # The two kinds that a training loop sends at every step need no more than this.
+        if type(value) is float:
+            taken[name] = value
+            continue
         try:
-            # The two kinds that a training loop sends at every step need no more than this.
-            if type(value) is float:
-                taken[name] = value
-            elif type(value) is tensor_type and value.is_cpu and value.dim() == 0:
+            if type(value) is tensor_type and value.is_cpu:
                 taken[name] = float(value.item())
-            else:
-                taken[name] = capture(value, copies)
+                continue
+        except Exception:  # noqa: BLE001, S110 - what is wrong with it is said below
+            pass
+        copies = copies or _Copies()
+        try:
+            taken[name] = capture(value, copies)
         except Unusable as reason:
             unusable[shown(name)] = str(reason)
         except Exception:  # noqa: BLE001 - promise 1: whatever an object raises stays here
             unusable[shown(name)] = "not a number"
+    if copies is None:
+        return taken, [], unusable
     copies.record()
     return taken, copies.values, unusable
 
