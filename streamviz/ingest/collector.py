@@ -6,6 +6,8 @@ the same store. Whatever a peer sends, only its own stream can suffer.
 
 from __future__ import annotations
 
+import struct
+from collections import defaultdict
 from collections.abc import Callable
 
 import numpy as np
@@ -39,6 +41,7 @@ from streamviz.wire.frames import (
 __all__ = ["Collector"]
 
 _INT64, _UINT64, _FLOAT64 = np.dtype("<i8"), np.dtype("<u8"), np.dtype("<f8")
+_ONE_STEP, _ONE_TIME = struct.Struct("<Q"), struct.Struct("<d")
 # The reductions themselves: half the price of the functions around them, on a few values.
 _highest, _all = np.maximum.reduce, np.logical_and.reduce
 
@@ -94,11 +97,12 @@ class Collector:
         self._max_streams = max_streams
         self._is_watched = is_watched
         self._streams: dict[bytes, Stream] = {}
-        self._workers = Workers(store, roster, self._tally)
+        self._workers = Workers(store, roster, counters)
         self._due: dict[bytes, Stream] = {}
         self._urgent: list[tuple[bytes, Ack]] = []
         self._acked_at = 0.0
-        self._tallies: dict[str, int] = {}
+        # Counted without the counters' lock, which is taken once a burst.
+        self._tallies: defaultdict[str, int] = defaultdict(int)
         self.rows_stored = 0
 
     # -- frames ----------------------------------------------------------------------------
@@ -111,8 +115,8 @@ class Collector:
             data: The message.
             now: Wall time of its arrival, seconds since the epoch.
         """
-        self._tally("frames_received_total")
-        self._tally("bytes_received_total", len(data))
+        self._tallies["frames_received_total"] += 1
+        self._tallies["bytes_received_total"] += len(data)
         try:
             frame = decode(data)
         except DecodeError as error:
@@ -161,7 +165,7 @@ class Collector:
             stream = Stream(peer, hello)
             stream.worker = self._workers.find(hello, now)
             self._streams[hello.stream] = stream
-            self._tally("streams_opened_total")
+            self._tallies["streams_opened_total"] += 1
         elif family_of(hello) != family_of(stream.hello):
             self._refuse("another identity")
             return
@@ -182,7 +186,7 @@ class Collector:
             tables = [stream.tables[batch.schema] for batch in frame.batches]
         except KeyError:
             # Its announcement was lost with a connection; it will be announced again.
-            self._tally("frames_ahead_total")
+            self._tallies["frames_ahead_total"] += 1
             return
         incoming = stream.incoming
         verdict = incoming.samples(frame.seq, frame.row, frame.rows)
@@ -197,13 +201,13 @@ class Collector:
                     refused = len(batch.steps) // 8
                     stored -= refused
                     self._draw_gap(stream, _end_of(worker, now), refused, _REFUSED, now)
-            self._tally("rows_received_total", stored)
+            self._tallies["rows_received_total"] += stored
             self.rows_stored += stored
             self._workers.meet(worker, WorkerEvent.SAMPLES, now)
         elif verdict is Verdict.DUPLICATE:
-            self._tally("frames_duplicate_total")
+            self._tallies["frames_duplicate_total"] += 1
         elif verdict is Verdict.AHEAD:
-            self._tally("frames_ahead_total")
+            self._tallies["frames_ahead_total"] += 1
         else:
             self._counters.add("frames_bad_total", reason="row numbers")
 
@@ -214,22 +218,24 @@ class Collector:
         values = np.frombuffer(batch.values, _FLOAT64)
         rows, width = steps.size, len(table.names)
         # A negative step is beyond every limit when its bits are read as unsigned, and a time that
-        # is no number is below none.
-        last = int(_highest(np.frombuffer(batch.steps, _UINT64)))
-        if (
-            rows * width != values.size
-            or last > MAX_STEP
-            or not _highest(np.abs(times)) <= MAX_TIME_S
-        ):
+        # is no number is below none. Most frames of a slow training have one row, for which an
+        # array operation is the dearest way to look.
+        if rows == 1:
+            (last,), (farthest,) = _ONE_STEP.unpack(batch.steps), _ONE_TIME.unpack(batch.times)
+            farthest = abs(farthest)
+        else:
+            last = int(_highest(np.frombuffer(batch.steps, _UINT64)))
+            farthest = _highest(np.abs(times))
+        if rows * width != values.size or last > MAX_STEP or not farthest <= MAX_TIME_S:
             self._counters.add("frames_bad_total", reason="bad column")
             return False
         self._store.append(table, worker.index, steps, times, values.reshape(rows, width))
         if worker.last_step is None or last > worker.last_step:
             worker.last_step = last
-        self._tally("samples_received_total", values.size)
+        self._tallies["samples_received_total"] += values.size
         finite = np.isfinite(values)
         if not _all(finite):
-            self._tally("nonfinite_total", values.size - int(np.count_nonzero(finite)))
+            self._tallies["nonfinite_total"] += values.size - int(np.count_nonzero(finite))
         return True
 
     def _take_gap(self, stream: Stream, gap: Gap, now: float) -> None:
@@ -238,7 +244,7 @@ class Collector:
         if verdict is Verdict.ACCEPT and missing:
             self._draw_gap(stream, gap.span, missing, gap.reason, now)
         elif verdict is Verdict.AHEAD:
-            self._tally("frames_ahead_total")
+            self._tallies["frames_ahead_total"] += 1
         elif verdict is Verdict.BROKEN:
             self._counters.add("frames_bad_total", reason="row numbers")
 
@@ -298,7 +304,7 @@ class Collector:
         for stream in due.values():
             stream.unacknowledged_bytes = 0
             acks.append((stream.peer, self._ack(stream.incoming.next_seq)))
-        self._tally("acks_sent_total", len(acks))
+        self._tallies["acks_sent_total"] += len(acks)
         return acks
 
     def tick(self, now: float) -> None:
@@ -316,7 +322,7 @@ class Collector:
 
         Progress within a state is published once a tick.
         """
-        tallies, self._tallies = self._tallies, {}
+        tallies, self._tallies = self._tallies, defaultdict(int)
         for name, amount in tallies.items():
             self._counters.add(name, amount)
         self._workers.publish()
@@ -351,10 +357,6 @@ class Collector:
 
     def _refuse(self, reason: str) -> None:
         self._counters.add("streams_refused_total", reason=reason)
-
-    def _tally(self, name: str, amount: int = 1) -> None:
-        """Count without the counters' lock, which is taken once a burst."""
-        self._tallies[name] = self._tallies.get(name, 0) + amount
 
 
 def _end_of(worker: Worker, now: float) -> Span:

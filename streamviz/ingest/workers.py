@@ -7,8 +7,9 @@ it only when they have fallen silent and its steps lie after theirs.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
+from streamviz.counters import Counters
 from streamviz.ingest.liveness import GONE_AFTER_S, STALE_AFTER_S, WorkerEvent, WorkerState
 from streamviz.ingest.roster import Roster, RunInfo
 from streamviz.ingest.stream import Stream, Worker
@@ -31,17 +32,17 @@ def family_of(hello: Hello) -> _Family:
 class Workers:
     """Every worker of every run. Owner: the collector."""
 
-    def __init__(self, store: Store, roster: Roster, tally: Callable[[str], None]) -> None:
+    def __init__(self, store: Store, roster: Roster, counters: Counters) -> None:
         """Start with nobody known.
 
         Args:
             store: Where workers are opened.
             roster: Where snapshots go.
-            tally: Counts a counter up by one.
+            counters: Where ranks that are there twice are counted.
         """
         self._store = store
         self._roster = roster
-        self._tally = tally
+        self._counters = counters
         self._attempts: dict[tuple[str, int], list[Worker]] = {}
         self._families: dict[_Family, Worker] = {}
         self._runs: dict[str, tuple[float, dict[str, object]]] = {}
@@ -77,7 +78,7 @@ class Workers:
         last = self._attempts[hello.run, hello.rank][-1]
         goes_on = last.last_step is None or first_step > last.last_step
         if last.state in (WorkerState.LIVE, WorkerState.JOINING):
-            self._tally("duplicate_ranks_total")
+            self._counters.add("duplicate_ranks_total")
             goes_on = False
         if goes_on:
             # Should the process whose line this was come back, it opens an attempt of its own.
@@ -114,6 +115,11 @@ class Workers:
             event: What.
             now: Wall time, seconds since the epoch.
         """
+        if event is WorkerEvent.SAMPLES and worker.state is WorkerState.LIVE:
+            # What happens thousands of times a second changes no state.
+            worker.last_time = now
+            self._advanced.add(worker.run)
+            return
         runs = self._moved if worker.meet(event, now) else self._advanced
         runs.add(worker.run)
 
