@@ -83,7 +83,9 @@ def train(arguments: argparse.Namespace, publisher: streamviz.Publisher) -> None
     loader = DataLoader(dataset, batch_size=BATCH, sampler=sampler, drop_last=True)
     model = DistributedDataParallel(build_model())
     optimizer = torch.optim.AdamW(model.parameters(), lr=arguments.lr)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 10 * len(loader))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
+        optimizer, 10 * len(loader), T_mult=2
+    )
     # Each rank scores its own share of the validation set.
     images, labels = images[rank::world_size], labels[rank::world_size]
     torch.manual_seed(1 + rank)  # from here on noise and dropout differ between ranks
