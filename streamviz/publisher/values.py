@@ -98,14 +98,11 @@ def snapshot(
             taken[name] = value
             continue
         try:
-            if type(value) is tensor_type and value.is_cpu:
+            if type(value) is tensor_type and value.is_cpu and value.numel() == 1:
                 taken[name] = float(value.item())
-                continue
-        except Exception:  # noqa: BLE001, S110 - what is wrong with it is said below
-            pass
-        copies = copies or _Copies()
-        try:
-            taken[name] = capture(value, copies)
+            else:
+                copies = copies or _Copies()
+                taken[name] = capture(value, copies)
         except Unusable as reason:
             unusable[shown(name)] = str(reason)
         except Exception:  # noqa: BLE001 - promise 1: whatever an object raises stays here
