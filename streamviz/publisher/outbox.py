@@ -19,6 +19,9 @@ MAX_ROW_VALUES = 128
 """Values in a row; a wider call becomes several, so that rows bound memory."""
 
 
+_CROWD = 512
+"""Rows at which the sender is called before its time."""
+
 Row = tuple[int, float, dict[str, float | DeviceValue], list[DeviceValue] | None]
 """One call of ``send``: step, wall time, values by name, and those of them still on their way."""
 
@@ -59,11 +62,13 @@ class Outbox:
     Attributes:
         rows: The queue itself; ``rows.append`` is the hot path.
         bell: Calls the sender before its time.
+        crowd: Rows at which :meth:`crowded` is to be called.
     """
 
     def __init__(self, limit: int) -> None:
         self.rows: deque[Row] = deque()
         self.bell = Bell()
+        self.crowd = self._first_crowd = min(_CROWD, limit)
         self._limit = limit
         self._lock = threading.Lock()
         self._lost: Lost | None = None
@@ -76,6 +81,8 @@ class Outbox:
         call of a thousand and not in each.
         """
         self.bell.ring()
+        # Called once is enough until the sender has come.
+        self.crowd = self._limit + 1
         if len(self.rows) <= self._limit:
             return
         with self._lock:
@@ -91,6 +98,10 @@ class Outbox:
                 lost = self._lost or Lost(0, span)
                 self._lost = Lost(lost.rows + len(gone), lost.span.union(span))
                 self.lost_rows += len(gone)
+
+    def calm(self) -> None:
+        """The sender is here: let it be called again when the queue has grown anew."""
+        self.crowd = self._first_crowd
 
     def take_lost(self) -> Lost | None:
         """Return what fell out since the last call, ``None`` if nothing did."""

@@ -38,9 +38,6 @@ __all__ = ["Publisher", "Totals"]
 
 _log = logging.getLogger("streamviz.publisher")
 
-_CROWD = 512
-"""Rows in the outbox at which the sender is called before its time."""
-
 _NEVER = sys.maxsize
 
 
@@ -181,7 +178,7 @@ class Publisher:
                 self._send_any(step, wall_time(), metrics)
             if self._phases.totals:
                 self._send_any(step, wall_time(), self._phases.take())
-            if len(self._rows) >= self._crowd:
+            if len(self._rows) >= self._outbox.crowd:
                 self._crowded()
         except Exception as error:  # noqa: BLE001 - promise 1: a metric must not end a training
             self._refuse_call(metrics, error)
@@ -257,7 +254,6 @@ class Publisher:
         self._sender: Sender | None = None
         self._rows = self._outbox.rows
         self._append = self._rows.append
-        self._crowd = min(_CROWD, self._config.outbox_rows)
         self._crowded = self._outbox.crowded
 
     def _start(self) -> None:
@@ -286,7 +282,7 @@ class Publisher:
 
     def _deafen(self, reason: str | None = None, message: str = "") -> None:
         """Let every later ``send`` do nothing, or count what it is given and say so once."""
-        self._crowd = _NEVER
+        self._outbox.crowd = _NEVER
 
         def drop(row: tuple[object, object, dict[str, object], object]) -> None:
             if reason is not None:
@@ -398,11 +394,11 @@ class Publisher:
         self._lock = threading.Lock()
         self._open()
         # The child's own stream starts with its first row, if it ever sends one.
-        self._crowd = 1
+        self._outbox.crowd = 1
         self._crowded = self._start_in_child
 
     def _start_in_child(self) -> None:
-        self._crowd = min(_CROWD, self._config.outbox_rows)
+        self._outbox.calm()
         self._crowded = self._outbox.crowded
         self._start()
         multiprocessing = sys.modules.get("multiprocessing.util")

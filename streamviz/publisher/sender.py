@@ -156,6 +156,7 @@ class Sender:
 
     def _gather(self) -> None:
         """Take rows from the outbox until it is empty or a device value is not there yet."""
+        self._outbox.calm()
         lost = self._outbox.take_lost()
         if lost is not None:
             self._out.add_gap(lost.rows, lost.span, "outbox full")
