@@ -5,14 +5,13 @@ Law: a pure function of the environment it is handed and of the process's own na
 
 from __future__ import annotations
 
-import hashlib
 import socket
 import sys
 import unicodedata
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from streamviz.wire.names import name_fault
 
@@ -107,13 +106,14 @@ def find_run(environ: Mapping[str, str], *, parent_pid: int, now: float, ranks: 
             return f"{script}-{environ[name]}"
     if "RANK" not in environ and ranks == 1:
         return f"{script}-{datetime.fromtimestamp(now).strftime('%m%d-%H%M%S')}"
-    return f"{script}-{hashlib.sha256(_job(environ, parent_pid).encode()).hexdigest()[:6]}"
+    return f"{script}-{zlib.crc32(_job(environ, parent_pid).encode('utf-8', 'replace')):08x}"
 
 
 def _script() -> str:
     """Return the name of what is run, as part of a legal name."""
     path = sys.argv[0] if sys.argv else ""
-    stem = Path(path).stem if path not in ("", "-c", "-m") else "python"
+    file = path.rpartition("/")[2]
+    stem = file.removesuffix(".py") if path not in ("", "-c", "-m") else "python"
     kept = "".join(c if c.isalnum() or c in "._-" else "-" for c in stem)
     cut = kept.encode("utf-8", "replace")[:_SCRIPT_BYTES].decode("utf-8", "ignore")
     return unicodedata.normalize("NFC", cut) or "python"

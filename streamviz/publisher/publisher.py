@@ -11,7 +11,6 @@ import logging
 import os
 import sys
 import threading
-import uuid
 import weakref
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
@@ -248,7 +247,7 @@ class Publisher:
 
     def _open(self) -> None:
         """Make what belongs to one stream and one process."""
-        self._stream = uuid.uuid4().bytes[:STREAM_ID_BYTES]
+        self._stream = os.urandom(STREAM_ID_BYTES)
         self._outbox = Outbox(self._config.outbox_rows)
         self._outgoing = Outgoing(self._config.buffer_bytes)
         self._sender: Sender | None = None
