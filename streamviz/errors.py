@@ -15,8 +15,6 @@
     ├── ExposedAddress               an address others can reach, asked for without protection
     └── MissingExtra(ImportError)    a command needs packages of an extra
 
-    StreamvizWarning(UserWarning)    what the training side says instead of raising
-
 Law: the training side raises only while a publisher is being built (``ConfigError``); afterwards
 it counts and warns.
 """
@@ -34,7 +32,6 @@ __all__ = [
     "StoreError",
     "StoreFull",
     "StreamvizError",
-    "StreamvizWarning",
     "UnknownSeries",
     "WireError",
 ]
@@ -148,7 +145,3 @@ class MissingExtra(StreamvizError, ImportError):
             f'{command} needs {missing}: pip install "streamviz[{extra}]"',
         )
         self.extra = extra
-
-
-class StreamvizWarning(UserWarning):
-    """What the training side says instead of raising; once per cause."""

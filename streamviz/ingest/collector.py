@@ -140,7 +140,6 @@ class Collector:
             self._urgent.append((peer, self._ack(0)))
             return
         stream.peer = peer
-        stream.offset = min(stream.offset, now - frame.wall)
         if type(frame) is Samples:
             self._take_samples(stream, frame, size, now)
         else:
@@ -173,7 +172,6 @@ class Collector:
         # Thousands of ranks say the same configuration: the run keeps it once.
         stream.peer, stream.hello = peer, hello._replace(config={})
         stream.tables.clear()
-        stream.offset = min(stream.offset, now - hello.wall)
         missing = stream.incoming.hello(hello.base_seq, hello.base_row)
         if missing and hello.base_span is not None:
             self._draw_gap(stream, hello.base_span, missing, _FORMER_SERVER, now)

@@ -90,8 +90,6 @@ class Stream:
     tables: dict[int, Table] = field(default_factory=dict)
     """The table of each schema id announced on this connection."""
     unacknowledged_bytes: int = 0
-    offset: float = float("inf")
-    """Least seen difference between arrival and sending, seconds: clock offset and way."""
 
     @property
     def speaks_for(self) -> Worker | None:

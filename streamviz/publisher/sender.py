@@ -67,7 +67,6 @@ class Sender:
         endpoint: str,
     ) -> None:
         self.ended = threading.Event()
-        self.dropped_pending = 0
         self._outbox = outbox
         self._transport = transport
         self._out = outgoing
@@ -277,10 +276,13 @@ class Sender:
             if now >= deadline or (not self._ever_connected and now >= give_up):
                 break
             self._transport.wait(_DRAIN_POLL_S)
-        self.dropped_pending = self.unready_rows + len(self._outbox.rows)
-        left = self._out.held_rows + self.dropped_pending
-        if left:
-            self._warn("undelivered", f"{left} rows were not acknowledged before the process ended")
+        left = self._out.held_rows + self.unready_rows + len(self._outbox.rows)
+        rows = "1 row was" if left == 1 else f"{left} rows were"
+        if left and not self._ever_connected:
+            # Said before, if the process lived long enough to wonder.
+            self._warn("no server", f"no streamviz server at {self._endpoint}; {rows} not sent")
+        elif left:
+            self._warn("undelivered", f"{rows} not acknowledged before the process ended")
         self._beat()
         bye = Bye(self._stream, wall_time(), monotonic_time(), self._out.next_seq, how)
         self._transport.send(encode(bye))

@@ -83,8 +83,8 @@ def check_page_address(address: str, *, token: bool, encrypted: bool, insecure: 
     )
     raise ExposedAddress(
         f"page address {address!r}: other machines can reach it and it has not {lacking}; bind "
-        "127.0.0.1 and come through an ssh tunnel, or add --tls-cert and --tls-key (or "
-        "--behind-proxy) with a token, or --insecure if this network may read everything"
+        "127.0.0.1 and come through an ssh tunnel, or add --insecure if this network may read "
+        "everything"
     )
 
 
