@@ -27,7 +27,7 @@ def test_a_loopback_address_needs_no_protection(address: str) -> None:
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "*", "", "10.0.0.5", "node-7", "8.8.8.8"])
 def test_any_other_address_is_refused_with_the_words_to_add(address: str) -> None:
     """Without login and encryption the page is not shown to others."""
-    with pytest.raises(ExposedAddress, match=r"--tls-cert.*--insecure"):
+    with pytest.raises(ExposedAddress, match=r"has not a login.*ssh tunnel.*--insecure"):
         check_page_address(address, token=False, encrypted=True, insecure=False)
     with pytest.raises(ExposedAddress, match="has not encryption"):
         check_page_address(address, token=True, encrypted=False, insecure=False)
