@@ -30,9 +30,10 @@ for step in range(10**6):
 def page(settings: Settings) -> Iterator[Row]:
     """The age of the newest sample of each frame at the moment the page has painted it."""
     ages, frames_per_s = painted_ages(4.0 if settings.quick else 25.0)
+    load = f"{RANKS} ranks x {METRICS} metrics at {HZ} Hz"
     for percent, target in ((50, 0.060), (99, 0.150)):
         yield Row(
-            f"send to painted, {RANKS} ranks x {METRICS} metrics at {HZ} Hz, p{percent}",
+            f"newest sample's age when painted, {load}, p{percent}",
             percentile(ages, percent),
             "s",
             target=target,

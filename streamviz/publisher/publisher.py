@@ -1,7 +1,7 @@
 """``Publisher.send``: what a training loop calls.
 
-Law: it never waits, never raises and never touches the device, the network or the disk; what it
-cannot use it counts, and says so once.
+Law: it never raises, and waits for no device, network or disk; what it cannot use it counts, and
+says so once.
 """
 
 from __future__ import annotations

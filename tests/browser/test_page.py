@@ -130,7 +130,7 @@ def test_metrics_ranks_and_runs_appear_by_themselves(server: ServerProcess, look
     """An open page shows what begins while it is open."""
     viewer = look(server.page)
     viewer.page.get_by_text("Publisher(").first.wait_for()
-    assert server.ingest in viewer.page.inner_text("body") or "6167" in server.ingest
+    assert server.ingest in viewer.page.inner_text("body")
 
     with ranks(server, "first", 2) as [one, two]:
         one.send({"a/x": 1.0}, step=0)
@@ -171,7 +171,7 @@ def test_nan_is_marked_and_a_gap_is_drawn(look: Look) -> None:
 
     assert panel is not None
     assert panel["columns"]["bad"] == [0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
-    assert panel["columns"]["raw"][5] is None or np.isnan(panel["columns"]["raw"][5])
+    assert np.isnan(panel["columns"]["raw"][5])
     assert panel["gaps"][0][2] == 10
 
 
