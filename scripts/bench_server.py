@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +18,13 @@ from streamviz.counters import Counters
 from streamviz.ingest.collector import Collector
 from streamviz.ingest.receiver import Receiver
 from streamviz.ingest.roster import Roster
+from streamviz.security.keys import open_keys
+from streamviz.security.private import home
 from streamviz.store.store import Store
 
 METRICS = 10
 _FLOOD = Path(__file__).with_name("flood.py")
+_FLEET = Path(__file__).with_name("fleet.py")
 
 
 @benchmark(repeats=5)
@@ -52,7 +57,8 @@ def take_in(rows: int, frames: int) -> float:
     """Return the CPU seconds that some frames took."""
     counters = Counters()
     collector = Collector(Store(2**28, counters=counters), Roster(), counters, epoch=1)
-    receiver = Receiver("tcp://127.0.0.1:0", collector, counters, on_rows=lambda: None)
+    keys = open_keys(home())
+    receiver = Receiver("tcp://127.0.0.1:0", collector, counters, on_rows=lambda: None, keys=keys)
     command = [sys.executable, str(_FLOOD), receiver.endpoint, str(rows), str(frames)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as sender:
         assert sender.stdout is not None
@@ -72,6 +78,80 @@ def take_in(rows: int, frames: int) -> float:
 
 
 @benchmark(repeats=1)
+def fleet(settings: Settings) -> Iterator[Row]:
+    """Many connections that send a frame a second each, all acknowledged: the server's CPU."""
+    count, seconds = settings.rounds(4_000), 3.0 if settings.quick else 20.0
+    command = [
+        *(sys.executable, "-m", "streamviz", "serve", "--port", "0", "--no-token"),
+        *("--ingest", "tcp://127.0.0.1:0", "--memory", "2GiB"),
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        # Recorded, as a server is unless it is told otherwise.
+        command += ["--data-dir", folder]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                yield from fleet_rows(server, count, seconds)
+            finally:
+                server.terminate()
+
+
+def fleet_rows(server: subprocess.Popen[str], count: int, seconds: float) -> Iterator[Row]:
+    """Yield what some thousand ranks cost a server, and that it keeps up with them."""
+    endpoint = facts_of(server)["ingest"]
+    command = [sys.executable, str(_FLEET), endpoint, str(count)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as ranks:
+        assert ranks.stdin is not None
+        assert ranks.stdout is not None
+
+        def ask(word: bytes) -> dict[str, int]:
+            assert ranks.stdin is not None
+            assert ranks.stdout is not None
+            ranks.stdin.write(word + b"\n")
+            ranks.stdin.flush()
+            answer: dict[str, int] = json.loads(ranks.stdout.readline())
+            return answer
+
+        try:
+            ranks.stdout.readline()
+            ask(b"how")
+            time.sleep(2.0)  # the pace has settled
+            before, began = ask(b"how")["made"], time.monotonic()
+            cpu_before = cpu_seconds(server.pid)
+            time.sleep(seconds)
+            cpu, told = cpu_seconds(server.pid) - cpu_before, ask(b"how")
+            elapsed = time.monotonic() - began
+            held = resident(server.pid)
+            end = ask(b"end")
+        finally:
+            ranks.kill()
+    what = f"{count:,} connections, {(told['made'] - before) / elapsed:,.0f} acknowledged frames/s"
+    yield Row(f"{what}: the server's CPU", 100 * cpu / elapsed, "% of a core", target=25.0)
+    yield Row("the same: resident size", held, "B")
+    kept_up = float(told["ranks_behind"] == 0 and end["made"] == end["acknowledged"])
+    yield Row(
+        "the same: all acknowledged within 3 s of being sent", kept_up, "of 1", 1, at_least=True
+    )
+
+
+def facts_of(server: subprocess.Popen[str]) -> dict[str, str]:
+    """Return what a server says of itself until it listens."""
+    assert server.stdout is not None
+    facts: dict[str, str] = {}
+    for line in server.stdout:
+        name, _, value = line.strip().partition(": ")
+        facts[name] = value
+        if name == "ingest":
+            break
+    return facts
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@benchmark(repeats=1)
 def memory(settings: Settings) -> Iterator[Row]:
     """A server with --memory 64MiB under ten times as much data: its resident size, and its truth.
 
@@ -85,10 +165,7 @@ def memory(settings: Settings) -> Iterator[Row]:
         *("--ingest", "tcp://127.0.0.1:0", "--memory", "64MiB"),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        facts = dict(
-            line.strip().split(": ", 1) for line in (next(server.stdout) for _ in range(2))
-        )
+        facts = facts_of(server)
         try:
             before = resident(server.pid)
             peak, seen = flood_server(server.pid, facts, rows)
@@ -108,7 +185,6 @@ def memory(settings: Settings) -> Iterator[Row]:
 
 def flood_server(pid: int, facts: dict[str, str], rows: int) -> tuple[int, dict[str, list[float]]]:
     """Return the largest resident size, and the overview of a metric after the flood."""
-    import json
     import urllib.parse
     import urllib.request
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 import zmq
 
+from streamviz.security.join import find_join
 from streamviz.wire.codec import decode_ack, encode
 from streamviz.wire.frames import Batch, Hello, Samples, Schema
 
@@ -35,6 +36,11 @@ def main() -> None:
     if not acknowledged:
         made = list(made)
     socket = zmq.Context().socket(zmq.DEALER)
+    join = find_join()
+    if join is not None:
+        socket.setsockopt(zmq.CURVE_SERVERKEY, join.server)
+        socket.setsockopt(zmq.CURVE_PUBLICKEY, join.public)
+        socket.setsockopt(zmq.CURVE_SECRETKEY, join.secret)
     socket.connect(endpoint)
     print("ready", flush=True)
     sys.stdin.readline()

@@ -1,7 +1,8 @@
 """The other end for benchmarks of the publisher: takes everything at the least cost.
 
 Prints the port it listens on, then reads until it is ended. With ``ack`` it speaks enough of the
-protocol for a publisher to let go of what it sent; without, it throws away what comes.
+protocol for a publisher to let go of what it sent, and has a server's keys; without, it throws
+away what comes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import sys
 
 import zmq
 
+from streamviz.security.keys import open_keys
+from streamviz.security.private import home
 from streamviz.wire import codec
 from streamviz.wire.delivery import Incoming
 from streamviz.wire.frames import Ack, Gap, Hello, Samples
@@ -20,6 +23,11 @@ def main() -> None:
     acknowledges = sys.argv[1:] == ["ack"]
     socket = zmq.Context.instance().socket(zmq.ROUTER)
     socket.set_hwm(0)
+    if acknowledges:
+        keys = open_keys(home())
+        socket.setsockopt(zmq.CURVE_SERVER, 1)
+        socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
+        socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
     port = socket.bind_to_random_port("tcp://127.0.0.1")
     print(port, flush=True)
     streams: dict[bytes, Incoming] = {}

@@ -15,6 +15,7 @@ from streamviz.errors import ConfigError
 
 __all__ = [
     "DEFAULT_ENDPOINT",
+    "DEFAULT_SPILL_DIR",
     "PublisherConfig",
     "environment",
     "parse_bytes",
@@ -25,6 +26,9 @@ __all__ = [
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:6167"
 """Where publishers look for a server, and where a server listens."""
 
+DEFAULT_SPILL_DIR = "streamviz-spill"
+"""Where mode ``file`` writes, below the directory that the training was started in."""
+
 T = TypeVar("T")
 
 _UNITS = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
@@ -33,6 +37,8 @@ _ENDPOINT = re.compile(r"tcp://(\*|\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,
 _MOST_FLUSH_MS = 60_000
 _MOST_BUFFER_BYTES = 2**48
 _MOST_OUTBOX_ROWS = 2**31
+_LEAST_SPILL_BYTES = 2**16
+_MODES = ("online", "file", "off")
 
 
 def environment() -> Mapping[str, str]:
@@ -90,14 +96,23 @@ def parse_endpoint(text: str) -> str:
 
 
 def _mode(text: str) -> str:
-    if text not in ("online", "off"):
-        raise ConfigError("mode", text, "online or off")
+    if text not in _MODES:
+        raise ConfigError("mode", text, "online, file or off")
     return text
 
 
-def _whole(name: str, value: object, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ConfigError(name, value, f"a whole number from 1 to {most}")
+def _spill_dir(value: object) -> str:
+    if not isinstance(value, (str, os.PathLike)):
+        raise ConfigError("spill_dir", value, "the path of a directory")
+    path = os.fspath(value)
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ConfigError("spill_dir", value, "the path of a directory, as text")
+    return path
+
+
+def _whole(name: str, value: object, most: int, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ConfigError(name, value, f"a whole number from {least} to {most}")
     return value
 
 
@@ -107,6 +122,10 @@ def _flush_ms(value: object) -> int:
 
 def _buffer_bytes(value: object) -> int:
     return _whole("buffer_bytes", value, _MOST_BUFFER_BYTES)
+
+
+def _spill_bytes(value: object) -> int:
+    return _whole("spill_bytes", value, _MOST_BUFFER_BYTES, _LEAST_SPILL_BYTES)
 
 
 def _outbox_rows(value: object) -> int:
@@ -125,7 +144,20 @@ class PublisherConfig:
     """The server's ingest address."""
 
     mode: str = "online"
-    """``online``, or ``off``: every call does nothing."""
+    """``online``; ``file``: everything goes to ``spill_dir`` and nothing to a server; or ``off``:
+    every call does nothing."""
+
+    spill_dir: str | None = None
+    """Where frames are written that memory has no room for, or that no server had by the end.
+
+    By default nowhere, as nobody asked for files; in mode ``file`` it is ``./streamviz-spill``.
+    """
+
+    spill_bytes: int = 256 * 2**20
+    """Bytes a stream's spill file may have; past it the oldest in memory become a drawn gap.
+
+    256 MiB is four buffers, and days of a frame of 1 kB a second.
+    """
 
     flush_ms: int = 40
     """How long rows are gathered before a frame is sent, until the server names its own pace.
@@ -157,6 +189,8 @@ class PublisherConfig:
         flush_ms: int | None = None,
         buffer_bytes: int | None = None,
         outbox_rows: int | None = None,
+        spill_dir: str | os.PathLike[str] | None = None,
+        spill_bytes: int | None = None,
     ) -> PublisherConfig:
         """Return settings from arguments, environment and defaults, in that order.
 
@@ -164,9 +198,13 @@ class PublisherConfig:
             ConfigError: One of them cannot be used.
         """
         default = cls()
+        mode = _mode(setting("mode", mode, default.mode, _mode))
+        spill_dir = setting("spill_dir", spill_dir, None, _spill_dir)
+        if spill_dir is None and mode == "file":
+            spill_dir = DEFAULT_SPILL_DIR
         config = cls(
             endpoint=setting("endpoint", endpoint, default.endpoint, parse_endpoint),
-            mode=setting("mode", mode, default.mode, _mode),
+            mode=mode,
             flush_ms=setting(
                 "flush_ms", flush_ms, default.flush_ms, lambda text: _flush_ms(_digits(text))
             ),
@@ -182,11 +220,18 @@ class PublisherConfig:
                 default.outbox_rows,
                 lambda text: _outbox_rows(_digits(text)),
             ),
+            spill_dir=None if spill_dir is None else _spill_dir(spill_dir),
+            spill_bytes=setting(
+                "spill_bytes",
+                spill_bytes,
+                default.spill_bytes,
+                lambda text: _spill_bytes(parse_bytes(text)),
+            ),
         )
         # The environment's are checked by now; an argument is not.
         parse_endpoint(config.endpoint)
-        _mode(config.mode)
         _flush_ms(config.flush_ms)
         _buffer_bytes(config.buffer_bytes)
         _outbox_rows(config.outbox_rows)
+        _spill_bytes(config.spill_bytes)
         return config

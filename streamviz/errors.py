@@ -11,8 +11,16 @@
     │   ├── StoreFull                a cap on runs or workers is reached
     │   │   └── BudgetSpent          no memory is left for another run or worker
     │   └── UnknownSeries(KeyError)  no such run or metric
+    ├── JournalError
+    │   ├── DiskError(OSError)       the disk is full, read-only or failing: try again later
+    │   ├── DirectoryInUse           a data directory that another server writes to
+    │   ├── UnfitDisk                a file system that cannot hold a journal
+    │   ├── DamagedFile              a run's file of which nothing can be read
+    │   └── NewerFile                a run's file that a later version of the program wrote
+    ├── UnusableSpill                a file that is no spill file, or a later version's
     ├── AddressInUse(OSError)        a port that another process holds
     ├── ExposedAddress               an address others can reach, asked for without protection
+    ├── BadKey                       a key file that is damaged, or that others can read
     └── MissingExtra(ImportError)    a command needs packages of an extra
 
 Law: the training side raises only while a publisher is being built (``ConfigError``); afterwards
@@ -23,16 +31,24 @@ from __future__ import annotations
 
 __all__ = [
     "AddressInUse",
+    "BadKey",
     "BudgetSpent",
     "ConfigError",
+    "DamagedFile",
     "DecodeError",
+    "DirectoryInUse",
+    "DiskError",
     "EncodeError",
     "ExposedAddress",
+    "JournalError",
     "MissingExtra",
+    "NewerFile",
     "StoreError",
     "StoreFull",
     "StreamvizError",
+    "UnfitDisk",
     "UnknownSeries",
+    "UnusableSpill",
     "WireError",
 ]
 
@@ -125,12 +141,55 @@ class UnknownSeries(StoreError, KeyError):
         return str(self.args[0])
 
 
+class JournalError(StreamvizError):
+    """Something about the files of runs is wrong."""
+
+
+class DiskError(JournalError, OSError):
+    """The disk did not take what was written; the same call may succeed later.
+
+    Attributes:
+        kind: ``"full"`` when there was no room, ``"failing"`` for anything else.
+    """
+
+    def __init__(self, kind: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.kind = kind
+
+
+class DirectoryInUse(JournalError):
+    """Another server writes to a data directory; the words name it."""
+
+
+class UnfitDisk(JournalError):
+    """A directory lies on a file system that cannot hold a journal."""
+
+
+class DamagedFile(JournalError):
+    """Nothing can be read of a run's file."""
+
+
+class NewerFile(JournalError):
+    """A later version of the program wrote a run's file; it is left as it is."""
+
+
+class UnusableSpill(StreamvizError):
+    """A file of which nothing can be delivered."""
+
+    def __init__(self, path: object, fault: str) -> None:
+        super().__init__(f"{path} cannot be delivered: {fault}")
+
+
 class AddressInUse(StreamvizError, OSError):
     """A port is held by another process."""
 
 
 class ExposedAddress(StreamvizError):
     """An address that other machines can reach was asked for without protection."""
+
+
+class BadKey(StreamvizError):
+    """A key cannot be used; the words name its file and never quote it."""
 
 
 class MissingExtra(StreamvizError, ImportError):

@@ -28,6 +28,10 @@ from streamviz.security.exposure import (
     check_page_address,
     is_any,
 )
+from streamviz.security.keys import open_keys
+from streamviz.security.private import home
+from streamviz.security.shares import Shares
+from streamviz.security.tls import page_context
 from streamviz.security.tokens import make_token
 from streamviz.store.store import Store
 from streamviz.views.access import Door
@@ -37,6 +41,10 @@ from streamviz.views.hub import Hub
 __all__ = ["Server", "ServerConfig"]
 
 _PORTS_TRIED = 50
+_MOST_BODY_BYTES = 64 * 1024
+"""Longest body of a request that is read at all: none has one, but for what nobody should send."""
+_IDLE_S = 60.0
+"""How long a connection to the page may say nothing, or take over its next request."""
 _SWITCH_INTERVAL_S = 0.001
 """The interpreter's hand-over between threads: at its default of 5 ms a busy ingest thread
 doubles the time that a picture waits."""
@@ -56,6 +64,10 @@ class ServerConfig:
     """What readers must know; ``None`` makes one, ``""`` asks for none."""
     allow_hosts: tuple[str, ...] = ()
     insecure: bool = False
+    """Whether plaintext is taken in, and addresses may be open to others without encryption."""
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    behind_proxy: bool = False
 
 
 class Server:
@@ -75,10 +87,15 @@ class Server:
     def __init__(self, config: ServerConfig) -> None:
         """Bind both ports; nothing is served before :meth:`run`."""
         token = make_token() if config.token is None else config.token or None
+        self._tls = page_context(config.tls_cert, config.tls_key)
         check_page_address(
-            config.host, token=token is not None, encrypted=False, insecure=config.insecure
+            config.host,
+            token=token is not None,
+            encrypted=self._tls is not None or config.behind_proxy,
+            insecure=config.insecure,
         )
-        check_ingest_endpoint(config.ingest, encrypted=False, insecure=config.insecure)
+        keys = None if config.insecure else open_keys(home())
+        check_ingest_endpoint(config.ingest, encrypted=keys is not None, insecure=config.insecure)
         counters = Counters()
         store = Store(config.memory, counters=counters)
         roster = Roster()
@@ -90,7 +107,9 @@ class Server:
             epoch=secrets.randbits(62),
             is_watched=lambda: self._hub.viewers > 0,
         )
-        self._receiver = Receiver(config.ingest, collector, counters, on_rows=self._hub.wake)
+        self._receiver = Receiver(
+            config.ingest, collector, counters, on_rows=self._hub.wake, keys=keys
+        )
         self.ingest = self._receiver.endpoint
         self._hub.ingest_endpoint = self.ingest
         door = Door(
@@ -98,6 +117,8 @@ class Server:
             hosts=allowed_hosts(config.host, config.allow_hosts),
             any_address=is_any(config.host),
             prefix=config.prefix,
+            shares=Shares(home()),
+            behind_proxy=config.behind_proxy,
         )
         self._dashboard = Dashboard(
             store=store, roster=roster, counters=counters, hub=self._hub, door=door
@@ -111,7 +132,8 @@ class Server:
         shown = "127.0.0.1" if is_any(config.host) else config.host
         shown = f"[{shown}]" if ":" in shown else shown
         query = f"?token={token}" if token else ""
-        self.page = f"http://{shown}:{door.port}{door.prefix}/{query}"
+        scheme = "http" if self._tls is None else "https"
+        self.page = f"{scheme}://{shown}:{door.port}{door.prefix}/{query}"
         self.port_moved = config.port not in (0, door.port)
 
     def _bind_page(self, config: ServerConfig) -> None:
@@ -146,6 +168,11 @@ class Server:
             extra_patterns=routes(self._dashboard),
             keep_alive_milliseconds=0,
             check_unused_sessions_milliseconds=60_000,
+            http_server_kwargs={
+                "ssl_options": self._tls,
+                "max_body_size": _MOST_BODY_BYTES,
+                "idle_connection_timeout": _IDLE_S,
+            },
             **settings(self._dashboard),
         )
 

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from serving import ServerProcess
+
+
+@pytest.fixture(scope="session", autouse=True)
+def keys_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Servers and publishers, of child processes too, find each other's keys in a folder of ours.
+
+    What the person who runs the tests has set stays out of it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STREAMVIZ_HOME", str(tmp_path_factory.mktemp("keys")))
+        for name in [name for name in os.environ if name.startswith("STREAMVIZ_JOIN")]:
+            patch.delenv(name)
+        yield
 
 
 @pytest.fixture

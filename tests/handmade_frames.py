@@ -11,6 +11,7 @@ from streamviz.counters import Counters
 from streamviz.ingest.collector import Collector
 from streamviz.ingest.liveness import WorkerState
 from streamviz.ingest.roster import Roster, WorkerInfo
+from streamviz.journal.recorder import Recorder
 from streamviz.store.gaps import Gap as StoredGap
 from streamviz.store.store import Store
 from streamviz.wire.codec import encode
@@ -91,15 +92,27 @@ class Ingest:
     """A server without sockets, whose clock is a number."""
 
     def __init__(
-        self, *, epoch: int = 1, budget: int = 64 << 20, max_streams: int = 20_000, **caps: int
+        self,
+        *,
+        epoch: int = 1,
+        budget: int = 64 << 20,
+        max_streams: int = 20_000,
+        recorder: Recorder | None = None,
+        **caps: int,
     ) -> None:
         self.counters = Counters()
         self.store = Store(budget, counters=self.counters, **caps)
         self.roster = Roster()
         self.collector = Collector(
-            self.store, self.roster, self.counters, epoch=epoch, max_streams=max_streams
+            self.store,
+            self.roster,
+            self.counters,
+            epoch=epoch,
+            max_streams=max_streams,
+            recorder=recorder,
         )
         self.now = 1000.0
+        self.collector.tick(self.now)
 
     def receive(self, data: bytes, peer: bytes = b"peer") -> None:
         """Take one message."""
@@ -111,8 +124,11 @@ class Ingest:
         return self.collector.acknowledgements(self.now)
 
     def tick(self, after_s: float = 0.0) -> None:
-        """Let time pass, and publish what is known."""
-        self.now += after_s
+        """Let time pass, a turn of the clock after the other, and publish what is known."""
+        end = self.now + after_s
+        while self.now < end:
+            self.now = min(self.now + 1.0, end)
+            self.collector.tick(self.now)
         self.collector.tick(self.now)
 
     def total(self, name: str, reason: str | None = None) -> int:

@@ -59,6 +59,9 @@ class MemoryTransport:
         made, self._made = self._made, 0
         return made
 
+    def complaint(self) -> None:
+        """Have none."""
+
     def wait(self, timeout_s: float) -> None:
         """Wait until an acknowledgement comes, at most ``timeout_s`` seconds."""
         self._arrived.wait(timeout_s)

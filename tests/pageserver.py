@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,7 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from streamviz.counters import Counters
 from streamviz.ingest.roster import Roster
+from streamviz.journal.state import NOT_RECORDED, JournalState
 from streamviz.store import Store
 from streamviz.views.access import Door
 from streamviz.views.dashboard import Dashboard, routes, settings
@@ -87,14 +88,34 @@ class PageServer:
 
 @asynccontextmanager
 async def serving(
-    *, prefix: str = "", token: str | None = TOKEN, store: Store | None = None
+    *,
+    prefix: str = "",
+    token: str | None = TOKEN,
+    store: Store | None = None,
+    history: Any = None,
+    journal: Callable[[], JournalState] = lambda: NOT_RECORDED,
 ) -> AsyncIterator[PageServer]:
     """Serve until the block ends."""
     store = store or Store(64 << 20)
     roster, counters = Roster(), Counters()
-    hub = Hub(store, roster, counters, ingest_endpoint="tcp://127.0.0.1:6167")
+    hub = Hub(
+        store,
+        roster,
+        counters,
+        ingest_endpoint="tcp://127.0.0.1:6167",
+        history=history,
+        journal=journal,
+    )
     door = Door(token=token, prefix=prefix)
-    dashboard = Dashboard(store=store, roster=roster, counters=counters, hub=hub, door=door)
+    dashboard = Dashboard(
+        store=store,
+        roster=roster,
+        counters=counters,
+        hub=hub,
+        door=door,
+        history=history,
+        journal=journal,
+    )
     server = Server(
         {},
         io_loop=IOLoop.current(),

@@ -34,7 +34,8 @@ class Screen:
         self.frame = number
         for key, found, values in chunks:
             meta: dict[str, Any] = dict(found)
-            table = values.reshape(len(meta["columns"]) + len(meta["lines"]), meta["n"])
+            width = len(meta["columns"]) + len(meta["lines"]) + meta["times"]
+            table = values.reshape(width, meta["n"])
             if meta["op"] == "tail":
                 held, before = self.rows[key], self.meta[key]
                 assert meta["lines"] == before["lines"], "lines change by a reset only"

@@ -72,9 +72,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="a further name by which browsers may call the page, as behind a proxy",
     )
     parser.add_argument(
+        "--tls-cert", default=None, metavar="FILE", help="the page's certificate: answer over https"
+    )
+    parser.add_argument("--tls-key", default=None, metavar="FILE", help="its private key")
+    parser.add_argument(
+        "--behind-proxy",
+        action="store_true",
+        help="a proxy in front ends TLS: believe its X-Forwarded-Proto and X-Forwarded-Host",
+    )
+    parser.add_argument(
         "--insecure",
         action="store_true",
-        help="allow addresses that other machines can reach, without encryption",
+        help="take in plaintext from everybody who reaches the port, and allow addresses that "
+        "other machines can reach without encryption",
     )
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.set_defaults(run=_run)
@@ -95,6 +105,9 @@ def _run(arguments: argparse.Namespace) -> int:
         token="" if arguments.no_token else arguments.token,
         allow_hosts=tuple(arguments.allow_host),
         insecure=arguments.insecure,
+        tls_cert=arguments.tls_cert,
+        tls_key=arguments.tls_key,
+        behind_proxy=arguments.behind_proxy,
     )
 
     async def main() -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from streamviz.counters import Counters
-from streamviz.errors import BudgetSpent, DecodeError, StoreFull
+from streamviz.errors import BudgetSpent, DecodeError, JournalError, StoreFull
 from streamviz.ingest.liveness import WorkerEvent, WorkerState
+from streamviz.ingest.recording import Recording
 from streamviz.ingest.roster import Roster
 from streamviz.ingest.stream import Stream, Worker
 from streamviz.ingest.workers import Workers, family_of
@@ -37,6 +39,10 @@ from streamviz.wire.frames import (
     Schema,
     Span,
 )
+
+if TYPE_CHECKING:
+    from streamviz.journal.recorder import Recorder
+    from streamviz.journal.restore import Restored
 
 __all__ = ["Collector"]
 
@@ -80,6 +86,7 @@ class Collector:
         epoch: int,
         max_streams: int = 20_000,
         is_watched: Callable[[], bool] = lambda: True,
+        recorder: Recorder | None = None,
     ) -> None:
         """Start with nobody known.
 
@@ -90,6 +97,8 @@ class Collector:
             epoch: Random number of this server start.
             max_streams: Streams known at a time; further ones are refused and counted.
             is_watched: Says whether anybody looks at the page.
+            recorder: The way to the disk, which acknowledgements then wait for; ``None`` keeps
+                everything in memory only.
         """
         self._store = store
         self._counters = counters
@@ -98,9 +107,11 @@ class Collector:
         self._is_watched = is_watched
         self._streams: dict[bytes, Stream] = {}
         self._workers = Workers(store, roster, counters)
+        self._recording = None if recorder is None else Recording(recorder, store, self._workers)
         self._due: dict[bytes, Stream] = {}
         self._urgent: list[tuple[bytes, Ack]] = []
         self._acked_at = 0.0
+        self._half_window = WINDOW_BYTES // 2
         # Counted without the counters' lock, which is taken once a burst.
         self._tallies: defaultdict[str, int] = defaultdict(int)
         self.rows_stored = 0
@@ -129,6 +140,9 @@ class Collector:
             self._streams.pop(frame.stream, None)
             self._due.pop(frame.stream, None)
             self._refuse("memory" if isinstance(error, BudgetSpent) else f"too many {error.what}")
+        except JournalError:
+            # Its run's file is another version's, or cannot be read just now.
+            self._refuse("journal")
 
     def _take(self, peer: bytes, frame: Frame, size: int, now: float) -> None:
         if type(frame) is Hello:
@@ -147,7 +161,9 @@ class Collector:
 
     def _take_other(self, stream: Stream, frame: Frame, now: float) -> None:
         if isinstance(frame, Schema):
-            stream.tables[frame.schema] = self._store.open_table(stream.hello.run, frame.names)
+            table = self._store.open_table(stream.hello.run, frame.names)
+            number = None if self._recording is None else self._recording.number(stream, table)
+            stream.tables[frame.schema] = table, number
         elif isinstance(frame, Heartbeat):
             self._take_heartbeat(stream, frame, now)
         elif isinstance(frame, Gap):
@@ -161,23 +177,59 @@ class Collector:
             if len(self._streams) >= self._max_streams:
                 self._refuse("too many streams")
                 return
-            stream = Stream(peer, hello)
-            stream.worker = self._workers.find(hello, now)
+            stream = self._open_stream(peer, hello, now)
+            if stream.worker is not None and stream.worker.rank != hello.rank:
+                self._refuse("another identity")  # than the disk knows it by
+                return
             self._streams[hello.stream] = stream
             self._tallies["streams_opened_total"] += 1
         elif family_of(hello) != family_of(stream.hello):
             self._refuse("another identity")
             return
-        self._workers.note_config(hello)
+        if self._workers.note_config(hello) and self._recording is not None:
+            self._recording.config(hello.run)
         # Thousands of ranks say the same configuration: the run keeps it once.
         stream.peer, stream.hello = peer, hello._replace(config={})
         stream.tables.clear()
-        missing = stream.incoming.hello(hello.base_seq, hello.base_row)
-        if missing and hello.base_span is not None:
-            self._draw_gap(stream, hello.base_span, missing, _FORMER_SERVER, now)
+        incoming = stream.incoming
+        before = incoming.next_seq, incoming.next_row
+        missing = incoming.hello(hello.base_seq, hello.base_row)
+        span = hello.base_span
+        if missing and span is not None:
+            self._draw_first(stream, span, missing, _FORMER_SERVER, now, before)
+        if incoming.next_seq != before[0]:
+            self._mark(stream)
         if stream.speaks_for is not None:
             self._workers.meet(stream.speaks_for, WorkerEvent.HEARTBEAT, now)
-        self._urgent.append((peer, self._ack(stream.incoming.next_seq)))
+        self._urgent.append((peer, self._ack(stream.committed)))
+        self._note_changes()
+
+    def _open_stream(self, peer: bytes, hello: Hello, now: float) -> Stream:
+        """Return a stream that nobody knows, or that only the disk knows.
+
+        Raises:
+            StoreFull: It would be one too many.
+            JournalError: Its run's file cannot be used.
+        """
+        stream = Stream(peer, hello)
+        recording = self._recording
+        stream.log = None if recording is None else recording.open(hello.run, now)
+        recalled = recording is not None and stream.log is not None and recording.recall(stream)
+        if not recalled or stream.worker is None:
+            stream.worker = self._workers.find(hello, now)
+        if recording is not None and stream.log is None:
+            recording.begin(stream, now)
+        return stream
+
+    def _mark(self, stream: Stream) -> None:
+        if self._recording is not None:
+            self._recording.mark(stream)
+
+    def _note_changes(self) -> None:
+        if self._recording is not None:
+            self._recording.settle()
+        else:
+            self._workers.changed.clear()
 
     def _take_samples(self, stream: Stream, frame: Samples, size: int, now: float) -> None:
         try:
@@ -186,24 +238,43 @@ class Collector:
             # Its announcement was lost with a connection; it will be announced again.
             self._tallies["frames_ahead_total"] += 1
             return
-        incoming = stream.incoming
+        incoming, recording = stream.incoming, self._recording
+        if recording is not None and not recording.takes(stream, frame.seq):
+            self._tallies["frames_put_off_total"] += 1
+            return
+        worker = stream.speaks_for
+        if worker is None and (frame.seq, frame.row) == (incoming.next_seq, incoming.next_row):
+            # Refused for want of room it has not been taken in.
+            first_step = int.from_bytes(frame.batches[0].steps[:8], "little")
+            worker = self._decide(stream, first_step, now)
         verdict = incoming.samples(frame.seq, frame.row, frame.rows)
         stream.unacknowledged_bytes += size
-        self._due[frame.stream] = stream
-        if verdict is Verdict.ACCEPT:
-            first_step = int.from_bytes(frame.batches[0].steps[:8], "little")
-            worker = stream.speaks_for or self._workers.decide(stream, first_step, now)
+        if recording is None or verdict is not Verdict.ACCEPT:
+            self._due[frame.stream] = stream
+        elif stream.unacknowledged_bytes > self._half_window:
+            recording.recorder.hurry()
+        if verdict is Verdict.ACCEPT and worker is not None:
             stored = frame.rows
-            for table, batch in zip(tables, frame.batches, strict=True):
+            for (table, number), batch in zip(tables, frame.batches, strict=True):
                 if not self._store_batch(worker, table, batch):
                     refused = len(batch.steps) // 8
                     stored -= refused
                     self._draw_gap(stream, _end_of(worker, now), refused, _REFUSED, now)
+                elif recording is not None:
+                    recording.rows(stream, worker, number, batch)
             self._tallies["rows_received_total"] += stored
             self.rows_stored += stored
+            worker.tally.stored += stored
             self._workers.meet(worker, WorkerEvent.SAMPLES, now)
-        elif verdict is Verdict.DUPLICATE:
+        else:
+            self._leave_aside(stream, verdict)
+
+    def _leave_aside(self, stream: Stream, verdict: Verdict) -> None:
+        """Count a numbered frame that changed nothing."""
+        if verdict is Verdict.DUPLICATE:
             self._tallies["frames_duplicate_total"] += 1
+            if stream.worker is not None:
+                stream.worker.tally.repeated += 1
         elif verdict is Verdict.AHEAD:
             self._tallies["frames_ahead_total"] += 1
         else:
@@ -237,18 +308,56 @@ class Collector:
         return True
 
     def _take_gap(self, stream: Stream, gap: Gap, now: float) -> None:
-        verdict, missing = stream.incoming.gap(gap.seq, gap.last_seq, gap.end_row)
-        self._due[gap.stream] = stream
-        if verdict is Verdict.ACCEPT and missing:
-            self._draw_gap(stream, gap.span, missing, gap.reason, now)
+        recording = self._recording
+        if recording is not None and not recording.takes(stream, gap.seq):
+            self._tallies["frames_put_off_total"] += 1
+            return
+        incoming = stream.incoming
+        before = incoming.next_seq, incoming.next_row
+        verdict, missing = incoming.gap(gap.seq, gap.last_seq, gap.end_row)
+        if recording is None or verdict is not Verdict.ACCEPT:
+            self._due[gap.stream] = stream
+        if verdict is Verdict.ACCEPT:
+            if missing:
+                self._draw_first(stream, gap.span, missing, gap.reason, now, before)
+            self._mark(stream)
         elif verdict is Verdict.AHEAD:
             self._tallies["frames_ahead_total"] += 1
         elif verdict is Verdict.BROKEN:
             self._counters.add("frames_bad_total", reason="row numbers")
 
+    def _decide(self, stream: Stream, first_step: int, now: float) -> Worker:
+        worker = self._workers.decide(stream, first_step, now)
+        self._note_changes()
+        return worker
+
+    def _draw_first(
+        self,
+        stream: Stream,
+        span: Span,
+        rows: int,
+        reason: str,
+        now: float,
+        before: tuple[int, int],
+    ) -> None:
+        """Draw a gap that may be a stream's first sign.
+
+        Raises:
+            StoreFull: Its worker would be one too many; the stream stands where it did before.
+        """
+        try:
+            self._draw_gap(stream, span, rows, reason, now)
+        except StoreFull:
+            stream.incoming.next_seq, stream.incoming.next_row = before
+            raise
+
     def _draw_gap(self, stream: Stream, span: Span, rows: int, reason: str, now: float) -> None:
-        worker = stream.speaks_for or self._workers.decide(stream, span.first_step, now)
-        self._store.add_gap(worker.run, worker.index, StoredGap(*span, rows, reason))
+        worker = stream.speaks_for or self._decide(stream, span.first_step, now)
+        gap = StoredGap(*span, rows, reason)
+        self._store.add_gap(worker.run, worker.index, gap)
+        if self._recording is not None:
+            self._recording.gap(stream, worker, gap)
+        worker.tally.missing += rows
         counted = reason if reason in _GAP_REASONS else "other"
         self._counters.add("gaps_total", reason=counted)
         self._counters.add("gap_rows_total", rows, reason=counted)
@@ -256,27 +365,38 @@ class Collector:
 
     def _take_heartbeat(self, stream: Stream, beat: Heartbeat, now: float) -> None:
         stream.sent = beat.sent
+        if stream.logged is not None:
+            stream.logged.sent = beat.sent
         worker = stream.speaks_for
         if worker is None:
             return
+        worker.tally.hear(stream.beat, beat)
+        stream.beat = beat
         if stream.hello.parent is None:
             worker.heartbeat = beat
         self._workers.meet(worker, WorkerEvent.HEARTBEAT, now)
 
     def _take_bye(self, stream: Stream, bye: Bye, now: float) -> None:
-        self._urgent.append((stream.peer, self._ack(stream.incoming.next_seq)))
         incoming, worker = stream.incoming, stream.speaks_for
-        # Nothing comes after a goodbye: what has not come by now has ended with its process.
-        last_seq = max(bye.next_seq, incoming.next_seq) - 1
-        _, missing = incoming.gap(incoming.next_seq, last_seq, max(stream.sent, incoming.next_row))
-        if missing and worker is not None:
-            self._draw_gap(stream, _end_of(worker, now), missing, _UNDELIVERED, now)
+        self._urgent.append((stream.peer, self._ack(stream.committed)))
+        is_spilled = stream.beat is not None and stream.beat.spilled > 0
+        if not is_spilled:
+            # Nothing comes after a goodbye: what has not come by now has ended with its process.
+            last_seq = max(bye.next_seq, incoming.next_seq) - 1
+            end_row = max(stream.sent, incoming.next_row)
+            _, missing = incoming.gap(incoming.next_seq, last_seq, end_row)
+            if missing and worker is not None:
+                self._draw_gap(stream, _end_of(worker, now), missing, _UNDELIVERED, now)
+        self._mark(stream)
+        if self._recording is not None:
+            self._recording.recorder.hurry()
+        if worker is not None and stream.beat is not None and not is_spilled:
+            stream.beat = worker.tally.let_go(stream.beat)
         # A forked child that ends leaves its rank alive.
         if worker is None or stream.hello.parent is not None:
             return
-        worker.ended = bye.how
-        event = WorkerEvent.BYE_OK if bye.how == "ok" else WorkerEvent.BYE_ERROR
-        self._workers.meet(worker, event, now)
+        self._workers.end(worker, bye.how, now)
+        self._note_changes()
 
     # -- the clock's turn ------------------------------------------------------------------
 
@@ -286,34 +406,64 @@ class Collector:
         Args:
             now: Monotonic time, seconds.
         """
+        if self._recording is not None:
+            self._now_due(self._recording.recorder.turn(now))
         acks, self._urgent = self._urgent, []
-        window = self._window()
-        if now - self._acked_at >= ACK_EVERY_S:
+        half_window = self._half_window = self._window() // 2
+        # What waited for a commit has been gathered by that.
+        waits = self._recording is None or bool(self._due)
+        if waits and now - self._acked_at >= ACK_EVERY_S:
             self._acked_at = now
             due, self._due = self._due, {}
         else:
             due = {
                 name: stream
                 for name, stream in self._due.items()
-                if stream.unacknowledged_bytes > window // 2
+                if stream.unacknowledged_bytes > half_window
             }
             for name in due:
                 del self._due[name]
         for stream in due.values():
             stream.unacknowledged_bytes = 0
-            acks.append((stream.peer, self._ack(stream.incoming.next_seq)))
+            acks.append((stream.peer, self._ack(stream.committed)))
         self._tallies["acks_sent_total"] += len(acks)
         return acks
 
-    def tick(self, now: float) -> None:
+    def _now_due(self, streams: list[bytes]) -> None:
+        for name in streams:
+            stream = self._streams.get(name)
+            if stream is not None:
+                self._due[name] = stream
+
+    def last_acknowledgements(self, timeout_s: float) -> list[tuple[bytes, Ack]]:
+        """Bring what was taken in to the disk, and return all acknowledgements that are due.
+
+        Args:
+            timeout_s: Most seconds to wait for the disk.
+        """
+        if self._recording is not None:
+            self._now_due(self._recording.recorder.flush(timeout_s))
+        return self.acknowledgements(self._acked_at + ACK_EVERY_S)
+
+    def tick(self, mono: float) -> None:
         """Find out who has fallen silent, and publish how far everybody is.
 
         Args:
+            mono: Monotonic time, seconds: no jump of the wall clock makes anybody silent.
+        """
+        self._workers.tick(mono)
+        self.settle()
+        self._forget()
+
+    def take_back(self, restored: Restored, now: float) -> None:
+        """Let a run be known that was called back from the disk.
+
+        Args:
+            restored: The run.
             now: Wall time, seconds since the epoch.
         """
-        self._workers.tick(now)
-        self.settle()
-        self._forget(now)
+        if self._recording is not None:
+            self._recording.take_back(restored, now)
 
     def settle(self) -> None:
         """Publish the counts, and the runs in which a worker appeared or changed its state.
@@ -325,7 +475,7 @@ class Collector:
             self._counters.add(name, amount)
         self._workers.publish()
 
-    def _forget(self, now: float) -> None:
+    def _forget(self) -> None:
         """Let go of streams whose worker has long ended, when there are many."""
         if len(self._streams) < self._max_streams // 2:
             return
@@ -335,7 +485,7 @@ class Collector:
             for name, stream in self._streams.items()
             if stream.worker is None
             or stream.worker.state not in over
-            or now - stream.worker.last_time < _FORGET_S
+            or self._workers.silence_of(stream.worker) < _FORGET_S
         }
         self._workers.keep_families_of(self._streams.values())
 

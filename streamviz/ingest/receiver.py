@@ -16,9 +16,13 @@ import zmq
 from streamviz.clock import monotonic_time, wall_time
 from streamviz.counters import Counters
 from streamviz.errors import AddressInUse, ConfigError
+from streamviz.ingest.arrivals import Arrivals
 from streamviz.ingest.collector import Collector
+from streamviz.ingest.guard import Guard
 from streamviz.ingest.holder import holder_of
+from streamviz.security.keys import ServerKeys
 from streamviz.wire.codec import MAX_FRAME_BYTES, encode_ack
+from streamviz.wire.frames import Ack
 
 __all__ = ["Receiver"]
 
@@ -29,6 +33,10 @@ _BURST = 256
 """Frames taken before acknowledgements and the clock get their turn."""
 _POLL_MS = 20
 TICK_S = 0.25
+FLUSH_S = 1.5
+"""How long the end waits for the disk to take what came in."""
+_REBIND_S = 0.01
+"""How long to wait for libzmq to let go of the port before it is bound again."""
 
 
 class Receiver:
@@ -45,6 +53,8 @@ class Receiver:
         collector: Collector,
         counters: Counters,
         on_rows: Callable[[], None],
+        *,
+        keys: ServerKeys | None,
     ) -> None:
         """Bind.
 
@@ -53,12 +63,34 @@ class Receiver:
             collector: Takes the frames. Only this thread touches it from now on.
             counters: Where unreadable messages are counted.
             on_rows: Called from the ingest thread after rows were stored.
+            keys: The server's keys and whom they let in; ``None`` takes plaintext from everybody.
         """
         self._collector = collector
         self._counters = counters
         self._on_rows = on_rows
         self._stopping = threading.Event()
         self._context = zmq.Context()
+        self._guard = None if keys is None else Guard(self._context, keys)
+        try:
+            self._open(re.sub(r":0$", ":*", endpoint))
+        except zmq.ZMQError as error:
+            self.abandon()
+            if error.errno == zmq.EADDRINUSE:
+                port = int(endpoint.rpartition(":")[2])
+                raise AddressInUse(
+                    f"ingest port {port} is held by {holder_of(port)}; end it, or choose another "
+                    "with --ingest (and STREAMVIZ_ENDPOINT for the publishers)"
+                ) from None
+            raise ConfigError("--ingest", endpoint, f"an address of this host ({error})") from None
+        self.endpoint: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+        self._thread = threading.Thread(target=self._run, name="streamviz-ingest", daemon=True)
+
+    def _open(self, endpoint: str) -> None:
+        """Make the socket and bind it.
+
+        Raises:
+            ZMQError: It cannot be bound; it is there to be closed.
+        """
         self._socket = self._context.socket(zmq.ROUTER)
         for option, value in (
             (zmq.SNDHWM, _QUEUE_FRAMES),
@@ -73,19 +105,33 @@ class Receiver:
             (zmq.IPV6, int(endpoint.startswith(("tcp://[", "tcp://*")))),
         ):
             self._socket.setsockopt(option, value)
-        try:
-            self._socket.bind(re.sub(r":0$", ":*", endpoint))
-        except zmq.ZMQError as error:
-            self.abandon()
-            if error.errno == zmq.EADDRINUSE:
-                port = int(endpoint.rpartition(":")[2])
-                raise AddressInUse(
-                    f"ingest port {port} is held by {holder_of(port)}; end it, or choose another "
-                    "with --ingest (and STREAMVIZ_ENDPOINT for the publishers)"
-                ) from None
-            raise ConfigError("--ingest", endpoint, f"an address of this host ({error})") from None
-        self.endpoint: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
-        self._thread = threading.Thread(target=self._run, name="streamviz-ingest", daemon=True)
+        if self._guard is not None:
+            self._guard.arm(self._socket)
+        self._arrivals = Arrivals(self._context, self._socket, self._counters)
+        self._socket.bind(endpoint)
+
+    def _shut(self, linger_ms: int) -> None:
+        self._arrivals.close()
+        self._socket.close(linger_ms)
+
+    def _reopen(self) -> None:
+        """Cut everybody off, since a key was taken back; who has another comes again by itself.
+
+        What was on its way is not acknowledged yet, and so comes again too.
+        """
+        _log.warning("a key was taken back: every publisher connects anew")
+        self._shut(0)
+        while not self._stopping.is_set():
+            try:
+                self._open(self.endpoint)
+            except zmq.ZMQError as error:
+                self._shut(0)
+                if error.errno != zmq.EADDRINUSE:
+                    raise
+                self._stopping.wait(_REBIND_S)
+            else:
+                return
+        self._open("inproc://closed")
 
     def start(self) -> None:
         """Start the thread."""
@@ -93,10 +139,15 @@ class Receiver:
 
     def abandon(self) -> None:
         """Give the port back without having started."""
-        self._socket.close(0)
+        self._let_go(0)
+
+    def _let_go(self, linger_ms: int) -> None:
+        self._shut(linger_ms)
+        if self._guard is not None:
+            self._guard.close()
         self._context.term()
 
-    def stop(self, timeout_s: float = 2.0) -> None:
+    def stop(self, timeout_s: float = FLUSH_S + 1.0) -> None:
         """Acknowledge what is committed, close the socket, end the thread."""
         self._stopping.set()
         if self._thread.is_alive():
@@ -115,17 +166,19 @@ class Receiver:
                 self._collector.settle()
                 now = monotonic_time()
                 self._send_acks(now)
+                self._arrivals.turn()
+                if self._guard is not None and self._guard.turn(now):
+                    self._reopen()
                 if now - ticked_at >= TICK_S:
                     ticked_at = now
-                    self._collector.tick(wall_time())
-            self._send_acks(monotonic_time() + 1.0)
+                    self._collector.tick(now)
+            self._send(self._collector.last_acknowledgements(FLUSH_S))
         except Exception:
             # A dead ingest thread must be heard of: the page would show silence for health.
             _log.exception("ingest stopped")
             raise
         finally:
-            self._socket.close(100)
-            self._context.term()
+            self._let_go(100)
 
     def _take_burst(self) -> None:
         """Take what is there, up to a burst."""
@@ -141,7 +194,10 @@ class Receiver:
             self._collector.receive(parts[0], parts[1], now)
 
     def _send_acks(self, now: float) -> None:
-        for peer, ack in self._collector.acknowledgements(now):
+        self._send(self._collector.acknowledgements(now))
+
+    def _send(self, acks: list[tuple[bytes, Ack]]) -> None:
+        for peer, ack in acks:
             try:
                 self._socket.send_multipart((peer, encode_ack(ack)), zmq.NOBLOCK)
             except zmq.ZMQError:

@@ -38,9 +38,17 @@ class WorkerInfo:
     phase_s: float = 0.0
     """How long it had been in it, seconds."""
     sent: int = 0
-    """Rows its training loop has handed over, by its own count."""
+    """Rows its training loop has handed over, by its own count; of all its processes."""
     held: int = 0
-    """Rows it holds that are not acknowledged."""
+    """Rows it holds that are not acknowledged, the spilled ones included."""
+    spilled: int = 0
+    """Rows among those that are on its own disk."""
+    stored: int = 0
+    """Rows of it that were written to the store."""
+    missing: int = 0
+    """Rows of it that gaps stand for."""
+    repeated: int = 0
+    """Frames of it that came again after they were stored, and were left out."""
     refused: Mapping[str, int] = field(default_factory=dict)
     """Values it could not use, by reason."""
     dropped: Mapping[str, int] = field(default_factory=dict)

@@ -7,11 +7,18 @@ from dataclasses import dataclass, field
 
 from streamviz.ingest.liveness import WorkerEvent, WorkerState, next_state
 from streamviz.ingest.roster import WorkerInfo
+from streamviz.ingest.tally import Tally
+from streamviz.journal.entries import WorkerRow
+from streamviz.journal.runlog import LoggedStream, RunLog
 from streamviz.store.table import Table
 from streamviz.wire.delivery import Incoming
 from streamviz.wire.frames import Heartbeat, Hello
 
-__all__ = ["Stream", "Worker"]
+__all__ = ["ENDED_WELL", "NEW_ATTEMPT", "Stream", "Worker", "worker_of"]
+
+NEW_ATTEMPT = "new attempt"
+"""What a publisher says at the end of a stream that another attempt of it follows."""
+ENDED_WELL = ("ok", NEW_ATTEMPT)
 
 
 @dataclass(slots=True)
@@ -25,10 +32,14 @@ class Worker:
     hello: Hello
     started: float
     last_time: float
+    heard: float = 0.0
+    """When its last frame came, on a clock that runs only while there is somebody to hear it,
+    seconds."""
     state: WorkerState = WorkerState.JOINING
     last_step: int | None = None
     heartbeat: Heartbeat | None = None
     ended: str | None = None
+    tally: Tally = field(default_factory=Tally)
 
     def meet(self, event: WorkerEvent, now: float) -> bool:
         """Move to the next state; say whether it is another one.
@@ -67,12 +78,54 @@ class Worker:
             last_step=self.last_step,
             phase=beat.phase if beat else None,
             phase_s=beat.phase_s if beat else 0.0,
-            sent=beat.sent if beat else 0,
-            held=beat.held if beat else 0,
+            sent=self.tally.sent,
+            held=self.tally.held,
+            spilled=self.tally.spilled,
+            stored=self.tally.stored,
+            missing=self.tally.missing,
+            repeated=self.tally.repeated,
             refused=beat.refused if beat else empty,
             dropped=beat.dropped if beat else empty,
             ended=self.ended,
         )
+
+
+def worker_of(run: str, row: WorkerRow) -> Worker:
+    """Return a worker as a run's file has it; nobody speaks for it before a frame of it comes."""
+    if row.ended is None:
+        state = WorkerState.STALE
+    else:
+        state = WorkerState.DONE if row.ended in ENDED_WELL else WorkerState.FAILED
+    hello = Hello(
+        stream=row.stream,
+        wall=row.started,
+        mono=0.0,
+        base_seq=0,
+        base_row=0,
+        base_span=None,
+        run=run,
+        rank=row.rank,
+        world_size=row.world_size,
+        local_rank=row.local_rank,
+        host=row.host,
+        pid=row.pid,
+        attempt=row.attempt,
+        parent=None,
+        library=row.library,
+        config={},
+    )
+    return Worker(
+        run,
+        row.rank,
+        row.attempt,
+        row.index,
+        hello,
+        started=row.started,
+        last_time=row.last_time,
+        state=state,
+        last_step=row.last_step,
+        ended=row.ended,
+    )
 
 
 @dataclass(slots=True)
@@ -87,9 +140,21 @@ class Stream:
     """``None`` until it is known whether this is a new attempt."""
     sent: int = 0
     """Rows it has sent in all, by its last heartbeat."""
-    tables: dict[int, Table] = field(default_factory=dict)
-    """The table of each schema id announced on this connection."""
+    beat: Heartbeat | None = None
+    """The last heartbeat that its worker's tally has taken in."""
+    tables: dict[int, tuple[Table, int | None]] = field(default_factory=dict)
+    """Of each schema id announced on this connection the table, and its number in the run's file,
+    ``None`` where nothing of it is recorded."""
     unacknowledged_bytes: int = 0
+    log: RunLog | None = None
+    """Where its rows are recorded."""
+    logged: LoggedStream | None = None
+    """What the run's file knows of it, or will."""
+
+    @property
+    def committed(self) -> int:
+        """The first frame that would be lost if everything stopped now."""
+        return self.incoming.next_seq if self.logged is None else self.logged.committed
 
     @property
     def speaks_for(self) -> Worker | None:

@@ -7,12 +7,14 @@ it only when they have fallen silent and its steps lie after theirs.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 from streamviz.counters import Counters
 from streamviz.ingest.liveness import GONE_AFTER_S, STALE_AFTER_S, WorkerEvent, WorkerState
 from streamviz.ingest.roster import Roster, RunInfo
-from streamviz.ingest.stream import Stream, Worker
+from streamviz.ingest.stream import ENDED_WELL, NEW_ATTEMPT, Stream, Worker, worker_of
+from streamviz.journal.entries import Head
 from streamviz.store.store import Store
 from streamviz.wire.frames import Hello
 
@@ -20,6 +22,8 @@ __all__ = ["Workers", "family_of"]
 
 MAX_CONFIG_KEYS = 1024
 """Keys of a run's configuration, over all ranks and attempts."""
+MOST_TICK_S = 1.0
+"""What one turn of the clock may add to anybody's silence: four times the usual."""
 
 _Family = tuple[str, int, bytes]
 
@@ -45,9 +49,15 @@ class Workers:
         self._counters = counters
         self._attempts: dict[tuple[str, int], list[Worker]] = {}
         self._families: dict[_Family, Worker] = {}
+        self._by_index: dict[tuple[str, int], Worker] = {}
         self._runs: dict[str, tuple[float, dict[str, object]]] = {}
         self._moved: set[str] = set()
         self._advanced: set[str] = set()
+        self._listened = 0.0
+        self._ticked_at: float | None = None
+        self.changed: list[Worker] = []
+        """Workers that were opened, taken over or ended, until they are taken out: for the
+        journal."""
 
     def find(self, hello: Hello, now: float) -> Worker | None:
         """Return the worker a new stream speaks for, ``None`` if its first step must tell.
@@ -63,6 +73,8 @@ class Workers:
         earlier = self._attempts.get((hello.run, hello.rank), [])
         if not earlier or hello.attempt > earlier[-1].attempt:
             return self._open(hello, hello.attempt, now)
+        if earlier[-1].ended == NEW_ATTEMPT:
+            return self._open(hello, earlier[-1].attempt + 1, now)
         return None
 
     def decide(self, stream: Stream, first_step: int, now: float) -> Worker:
@@ -86,6 +98,7 @@ class Workers:
             last.hello, last.ended, last.state = hello, None, WorkerState.LIVE
             self._families[family_of(hello)] = stream.worker = last
             self._moved.add(last.run)
+            self.changed.append(last)
         else:
             stream.worker = self._open(hello, last.attempt + 1, now)
         return stream.worker
@@ -93,19 +106,61 @@ class Workers:
     def _open(self, hello: Hello, attempt: int, now: float) -> Worker:
         index = self._store.open_worker(hello.run, hello.rank, attempt)
         worker = Worker(hello.run, hello.rank, attempt, index, hello, started=now, last_time=now)
+        worker.heard = self._listened
+        self.changed.append(worker)
         self._attempts.setdefault((hello.run, hello.rank), []).append(worker)
+        self._by_index[hello.run, index] = worker
         self._families[family_of(hello)] = worker
         self._runs.setdefault(hello.run, (now, {}))
         self._moved.add(hello.run)
         return worker
 
-    def note_config(self, hello: Hello) -> None:
-        """Add a rank's configuration to its run's."""
+    def note_config(self, hello: Hello) -> bool:
+        """Add a rank's configuration to its run's; say whether that is another one now."""
         started, config = self._runs[hello.run]
         merged = {**config, **hello.config}
-        if merged != config and len(merged) <= MAX_CONFIG_KEYS:
-            self._runs[hello.run] = (started, merged)
-            self._moved.add(hello.run)
+        if merged == config or len(merged) > MAX_CONFIG_KEYS:
+            return False
+        self._runs[hello.run] = (started, merged)
+        self._moved.add(hello.run)
+        return True
+
+    def config(self, run: str) -> dict[str, object]:
+        """Return a run's configuration."""
+        return self._runs[run][1]
+
+    def at(self, run: str, index: int) -> Worker | None:
+        """Return the worker with an index of the store."""
+        return self._by_index.get((run, index))
+
+    def restore(self, head: Head, stored: Mapping[int, int], now: float) -> None:
+        """Take over the workers of a run that was called back from the disk.
+
+        Args:
+            head: What its file says.
+            stored: Rows of each worker index there.
+            now: Wall time, seconds since the epoch.
+        """
+        run = head.run
+        self._runs[run] = (head.started, dict(head.config or {}))
+        missing: defaultdict[int, int] = defaultdict(int)
+        for index, gap in head.gaps:
+            missing[index] += gap.rows
+        for row in sorted(head.workers.values(), key=lambda row: row.index):
+            worker = worker_of(run, row)
+            worker.heard = self._listened
+            if worker.ended is None and now - worker.last_time > GONE_AFTER_S:
+                worker.state = WorkerState.GONE
+            worker.tally.stored = stored.get(row.index, 0)
+            worker.tally.missing = missing[row.index]
+            self._attempts.setdefault((run, row.rank), []).append(worker)
+            self._by_index[run, row.index] = worker
+            self._families[family_of(worker.hello)] = worker
+        for stream in head.streams.values():
+            spoken = None if stream.worker is None else self.at(run, stream.worker)
+            if spoken is not None:
+                spoken.tally.sent += max(stream.sent, stream.next_row)
+        self._moved.add(run)
 
     def meet(self, worker: Worker, event: WorkerEvent, now: float) -> None:
         """Let something happen to a worker.
@@ -118,8 +173,10 @@ class Workers:
         if event is WorkerEvent.SAMPLES and worker.state is WorkerState.LIVE:
             # What happens thousands of times a second changes no state.
             worker.last_time = now
+            worker.heard = self._listened
             self._advanced.add(worker.run)
             return
+        worker.heard = self._listened
         runs = self._moved if worker.meet(event, now) else self._advanced
         runs.add(worker.run)
 
@@ -127,17 +184,39 @@ class Workers:
         """Note that a run's next snapshot differs; it is made with the next tick."""
         self._advanced.add(run)
 
-    def tick(self, now: float) -> None:
-        """Find out who has fallen silent, and let the next :meth:`publish` tell all progress.
+    def end(self, worker: Worker, how: str, now: float) -> None:
+        """Let a worker say goodbye.
 
         Args:
+            worker: Who.
+            how: What it said.
             now: Wall time, seconds since the epoch.
         """
+        worker.ended = how
+        self.changed.append(worker)
+        self.meet(worker, WorkerEvent.BYE_OK if how in ENDED_WELL else WorkerEvent.BYE_ERROR, now)
+
+    def silence_of(self, worker: Worker) -> float:
+        """Return for how many seconds a worker could have been heard and was not."""
+        return self._listened - worker.heard
+
+    def tick(self, mono: float) -> None:
+        """Find out who has fallen silent, and let the next :meth:`publish` tell all progress.
+
+        Only time in which frames could be heard counts as silence: after a pause of this process,
+        or of its machine, everybody has their seconds anew.
+
+        Args:
+            mono: Monotonic time, seconds.
+        """
+        if self._ticked_at is not None:
+            self._listened += min(mono - self._ticked_at, MOST_TICK_S)
+        self._ticked_at = mono
         for worker in itertools.chain.from_iterable(self._attempts.values()):
-            silent_s = now - worker.last_time
+            silent_s = self.silence_of(worker)
             if silent_s > STALE_AFTER_S:
                 lost = silent_s > GONE_AFTER_S
-                if worker.meet(WorkerEvent.LOST if lost else WorkerEvent.SILENT, now):
+                if worker.meet(WorkerEvent.LOST if lost else WorkerEvent.SILENT, worker.last_time):
                     self._moved.add(worker.run)
         self._moved |= self._advanced
         self._advanced.clear()

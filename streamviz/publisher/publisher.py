@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import atexit
 import logging
+import math
 import os
 import sys
 import threading
 import weakref
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import SupportsFloat, SupportsIndex
 
-from streamviz import __version__
 from streamviz.clock import monotonic_time, wall_time
 from streamviz.config import PublisherConfig, environment, setting
 from streamviz.errors import ConfigError
+from streamviz.publisher.courier import Backlog
 from streamviz.publisher.identity import find_identity, find_run
-from streamviz.publisher.outbox import MAX_ROW_VALUES, Outbox
+from streamviz.publisher.outbox import MAX_ROW_VALUES
 from streamviz.publisher.phases import Phases
 from streamviz.publisher.plain import plain
-from streamviz.publisher.sender import Sender
-from streamviz.publisher.transport import NoTransport, ZmqTransport
+from streamviz.publisher.stream import Origin, Report, Stream, Totals
+from streamviz.publisher.transport import Transport, ZmqTransport
 from streamviz.publisher.values import Unusable, immutable_types, snapshot, whole_step
-from streamviz.wire.delivery import Outgoing
-from streamviz.wire.frames import MAX_STEP, STREAM_ID_BYTES, Heartbeat, Hello, Span
+from streamviz.wire.frames import MAX_STEP
 from streamviz.wire.names import name_fault
 
 __all__ = ["Publisher", "Totals"]
@@ -39,19 +39,12 @@ _log = logging.getLogger("streamviz.publisher")
 
 _NEVER = sys.maxsize
 
+_BACKLOG_S = 0.2
+"""How long the end waits for the thread with left-over files; its connection then just breaks."""
 
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What a publisher has counted so far."""
-
-    sent: int
-    """Rows handed over that had anything usable in them."""
-    held: int
-    """Rows among them that no server has acknowledged yet."""
-    dropped: Mapping[str, int]
-    """Rows given up, by reason; each is drawn as a gap once a server is there."""
-    refused: Mapping[str, int]
-    """Values that could not be used, by reason."""
+_MOST_FORMER = 8
+"""Attempts that may still be under way to the server beside the current one: each has a thread,
+a socket and a buffer of its own."""
 
 
 class Publisher:
@@ -83,6 +76,8 @@ class Publisher:
         flush_ms: int | None = None,
         buffer_bytes: int | None = None,
         outbox_rows: int | None = None,
+        spill_dir: str | os.PathLike[str] | None = None,
+        spill_bytes: int | None = None,
     ) -> None:
         """Connect in the background.
 
@@ -95,10 +90,15 @@ class Publisher:
             world_size: Default: likewise, else 1.
             attempt: How often the job was restarted; default: what torchrun says, else 0.
             config: Hyperparameters to show beside the run: numbers, text, lists and maps.
-            mode: ``online``, or ``off``: every call does nothing. Default ``STREAMVIZ_MODE``.
+            mode: ``online``; ``file``: to ``spill_dir`` only, for ``streamviz sync`` to deliver; or
+                ``off``: every call does nothing. Default ``STREAMVIZ_MODE``.
             flush_ms: How long rows are gathered until the server names its own pace.
             buffer_bytes: Bytes of frames kept until they are acknowledged.
             outbox_rows: Rows between the training threads and the sender.
+            spill_dir: Directory for what memory has no room for and what no server took by the
+                end; it is delivered when this rank of this run starts again, or by ``streamviz
+                sync``. Default: none; ``./streamviz-spill`` with ``mode="file"``.
+            spill_bytes: Bytes that a file there may have.
 
         Raises:
             ConfigError: A setting cannot be used. Nothing else is raised, here or later.
@@ -109,6 +109,8 @@ class Publisher:
             flush_ms=flush_ms,
             buffer_bytes=buffer_bytes,
             outbox_rows=outbox_rows,
+            spill_dir=spill_dir,
+            spill_bytes=spill_bytes,
         )
         found = find_identity(environment())
         self._identity = replace(
@@ -135,6 +137,10 @@ class Publisher:
         self._refused: dict[str, int] = {}
         self._warned: set[str] = set()
         self._parent: bytes | None = None
+        self._former: list[Stream] = []
+        self._past = Totals(0, 0, {}, {})
+        self._backlog: Backlog | None = None
+        self._attempt_lock = threading.Lock()
         self._closed = False
         if left_out:
             self._warn("config", f"config is too large to be shown: {left_out}")
@@ -143,6 +149,7 @@ class Publisher:
             self._deafen()
         else:
             self._start()
+            self._start_backlog()
             _alive.add(self)
 
     # -- the hot path ----------------------------------------------------------------------
@@ -199,14 +206,44 @@ class Publisher:
             timeout: Seconds to wait at most.
 
         Returns:
-            Whether it is. Always true with ``mode="off"``.
+            Whether it is. With ``mode="file"``: whether it is in the file; with ``mode="off"``
+            always true.
         """
-        sender = self._sender
+        deadline = monotonic_time() + timeout
+        for former in list(self._former):
+            former.wait(deadline - monotonic_time())
+        sender = self._stream.sender
         if sender is None:
             return self._config.mode == "off" or not self._rows
-        if sender.ended.is_set():
-            return self.totals().held == 0
-        return sender.ask().done.wait(timeout)
+        if not sender.ended.is_set():
+            sender.ask().done.wait(max(deadline - monotonic_time(), 0.0))
+        return self._is_safe()
+
+    def new_attempt(self) -> None:
+        """Go on as another attempt of this rank, as after steps were taken back.
+
+        What was sent so far is delivered as the attempt before, in the background; what is sent
+        from now on is drawn apart from it. A forked child has no attempts of its own, so there it
+        does nothing.
+        """
+        if self._closed or self._config.mode == "off":
+            return
+        with self._attempt_lock:
+            self._let_go_of_former()
+            if self._parent is not None or len(self._former) >= _MOST_FORMER:
+                why = (
+                    "a forked child goes on with its parent's"
+                    if self._parent is not None
+                    else f"{_MOST_FORMER} earlier ones are still being delivered"
+                )
+                self._warn("new attempt", f"new_attempt was called and did nothing: {why}")
+                return
+            former = self._stream
+            self._identity = replace(self._identity, attempt=self._identity.attempt + 1)
+            self._open()
+            self._start()
+            self._former.append(former)
+            former.close(math.inf, "new attempt")
 
     def close(self, timeout: float = 2.0) -> None:
         """Deliver what is left, say goodbye and let go; later calls do nothing but count.
@@ -220,17 +257,11 @@ class Publisher:
 
     def totals(self) -> Totals:
         """Return what was counted so far."""
-        waiting = len(self._rows) + (self._sender.unready_rows if self._sender else 0)
-        out = self._outgoing
-        dropped = {"outbox full": self._outbox.lost_rows, "buffer full": out.dropped_rows}
+        total = self._past
+        for stream in (*self._former, self._stream):
+            total = total.plus(stream.totals())
         with self._lock:
-            refused = dict(self._refused)
-        return Totals(
-            sent=out.next_row + waiting,
-            held=out.held_rows + waiting,
-            dropped={reason: rows for reason, rows in dropped.items() if rows},
-            refused=refused,
-        )
+            return replace(total, refused=dict(self._refused))
 
     def __enter__(self) -> Publisher:
         return self
@@ -247,37 +278,59 @@ class Publisher:
 
     def _open(self) -> None:
         """Make what belongs to one stream and one process."""
-        self._stream = os.urandom(STREAM_ID_BYTES)
-        self._outbox = Outbox(self._config.outbox_rows)
-        self._outgoing = Outgoing(self._config.buffer_bytes)
-        self._sender: Sender | None = None
+        origin = Origin(self.run, self._identity, self._parent, self._hyperparameters)
+        self._stream = Stream(self._config, origin, self._report, self._warn)
+        self._outbox = self._stream.outbox
         self._rows = self._outbox.rows
         self._append = self._rows.append
         self._crowded = self._outbox.crowded
 
     def _start(self) -> None:
-        try:
-            sender = Sender(
-                outbox=self._outbox,
-                transport=ZmqTransport(self._config.endpoint),
-                outgoing=self._outgoing,
-                hello=self._hello,
-                heartbeat=self._heartbeat,
-                refuse=self._refuse,
-                warn=self._warn,
-                flush_ms=self._config.flush_ms,
-                endpoint=self._config.endpoint,
-            )
-            sender.start()
-        except (NoTransport, RuntimeError) as error:
-            message = (
-                f"no connection can be made ({error}); training goes on, but this process is not "
-                "shown. Raise ulimit -n or -u"
-            )
-            self._warn("no connection", message)
+        """Connect, or turn to the spill file, or else to nothing."""
+        connect = None if self._config.mode == "file" else self._connect
+        message = self._stream.start(connect, self._refuse)
+        if message:
             self._deafen("no connection", message)
-        else:
-            self._sender = sender
+        elif self._stream.lacks_thread:
+            self._crowded = self._start_late
+
+    def _connect(self) -> Transport:
+        return ZmqTransport(self._config.endpoint)
+
+    def _start_late(self) -> None:
+        """Start the thread that could not be started, if there can be one now."""
+        if self._stream.start_late():
+            self._crowded = self._outbox.crowded
+        self._outbox.crowded()
+
+    def _start_backlog(self) -> None:
+        """Deliver what an earlier process of this rank has left."""
+        sender = self._stream.sender
+        if self._stream.spill is None or sender is None or self._config.mode != "online":
+            return
+        self._backlog = Backlog(
+            self._stream.spill.path.parent,
+            self.run,
+            self.rank,
+            self._connect,
+            lambda: sender.was_connected,
+        )
+        self._backlog.start()
+
+    def _is_safe(self) -> bool:
+        """Say whether all that was sent is acknowledged, or in the file where that is meant."""
+        self._let_go_of_former()
+        totals = self.totals()
+        return totals.held == (totals.spilled if self._config.mode == "file" else 0)
+
+    def _let_go_of_former(self) -> None:
+        """Forget the streams that are through, but for what they counted."""
+        for former in [stream for stream in self._former if stream.has_ended]:
+            # Another thread may have put a row there while this one turned to the new attempt.
+            self._rows.extend(former.outbox.rows)
+            former.outbox.rows.clear()
+            self._past = self._past.plus(former.totals())
+            self._former.remove(former)
 
     def _deafen(self, reason: str | None = None, message: str = "") -> None:
         """Let every later ``send`` do nothing, or count what it is given and say so once."""
@@ -334,47 +387,19 @@ class Publisher:
             with suppress(Exception):  # a user's log handler may raise, and must not into a send
                 _log.warning("streamviz: %s", message)
 
-    def _hello(self, base_seq: int, base_row: int, base_span: Span | None) -> Hello:
-        return Hello(
-            stream=self._stream,
-            wall=wall_time(),
-            mono=monotonic_time(),
-            base_seq=base_seq,
-            base_row=base_row,
-            base_span=base_span,
-            run=self.run,
-            rank=self.rank,
-            world_size=self.world_size,
-            local_rank=self._identity.local_rank,
-            host=self._identity.host,
-            pid=os.getpid(),
-            attempt=self._identity.attempt,
-            parent=self._parent,
-            library=__version__,
-            config=self._hyperparameters,
-        )
-
-    def _heartbeat(self, sent: int, held: int) -> Heartbeat:
-        totals = self.totals()
-        now = monotonic_time()
-        phase, phase_s = self._phases.current(now)
-        return Heartbeat(
-            stream=self._stream,
-            wall=wall_time(),
-            mono=now,
-            sent=sent,
-            held=held,
-            spilled=0,
-            dropped=totals.dropped,
-            refused={
-                reason: n for reason, n in totals.refused.items() if name_fault(reason) is None
-            },
-            last_step=self._last_step if self._last_step >= 0 else None,
-            phase=phase if name_fault(phase) is None else None,
-            phase_s=phase_s,
-        )
+    def _report(self) -> Report:
+        phase, phase_s = self._phases.current(monotonic_time())
+        with self._lock:
+            refused = dict(self._refused)
+        last_step = self._last_step if self._last_step >= 0 else None
+        return Report(refused, last_step, phase, phase_s)
 
     def _close(self, timeout: float, how: str) -> None:
+        deadline = monotonic_time() + timeout
+        self._ask_to_end(deadline, how)
+        self._wait_for_end(deadline)
+
+    def _ask_to_end(self, deadline: float, how: str) -> None:
         if self._closed:
             return
         self._closed = True
@@ -382,15 +407,22 @@ class Publisher:
             return
         self._deafen("after close", "send was called after close; what it was given is counted")
         _alive.discard(self)
-        if self._sender is not None:
-            self._sender.close(monotonic_time() + timeout, how)
-            self._sender.ended.wait(timeout)
+        for stream in (*self._former, self._stream):
+            stream.close(deadline, how)
+
+    def _wait_for_end(self, deadline: float) -> None:
+        for stream in (*self._former, self._stream):
+            stream.wait(deadline - monotonic_time())
+        if self._backlog is not None:
+            self._backlog.stop(min(max(deadline - monotonic_time(), 0.0), _BACKLOG_S))
 
     def _after_fork(self) -> None:
-        """In a forked child: forget the parent's thread and socket without touching them."""
-        _abandoned.append((self._sender, self._outbox, self._outgoing))
-        self._parent = self._parent or self._stream
+        """In a forked child: forget the parent's threads and sockets without touching them."""
+        _abandoned.append((self._stream, self._former, self._backlog))
+        self._parent = self._parent or self._stream.name
         self._lock = threading.Lock()
+        self._attempt_lock = threading.Lock()
+        self._former, self._past, self._backlog = [], Totals(0, 0, {}, {}), None
         self._open()
         # The child's own stream starts with its first row, if it ever sends one.
         self._outbox.crowd = 1
@@ -427,8 +459,11 @@ def _close_all() -> None:
     error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
     how = "ok" if error is None else type(error).__name__
     deadline = monotonic_time() + 2.0
-    for publisher in list(_alive):
-        publisher._close(max(deadline - monotonic_time(), 0.0), how)  # noqa: SLF001
+    publishers = list(_alive)
+    for publisher in publishers:
+        publisher._ask_to_end(deadline, how)  # noqa: SLF001
+    for publisher in publishers:
+        publisher._wait_for_end(deadline)  # noqa: SLF001
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -6,6 +6,7 @@ Law: it waits on nothing that the training needs, and nothing it does can raise 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 from streamviz.clock import monotonic_time, wall_time
 from streamviz.errors import DecodeError
 from streamviz.publisher.framer import Framer, Load, is_ready
+from streamviz.publisher.nowhere import Nowhere
 from streamviz.publisher.outbox import Outbox, Row
+from streamviz.publisher.spill import SpillFile
 from streamviz.publisher.transport import Transport
 from streamviz.wire.codec import decode_ack, encode
 from streamviz.wire.delivery import Outgoing, Parcel
@@ -31,10 +34,13 @@ it aside and gets it again."""
 NO_SERVER_WARNING_S = 5.0
 """How long no server may be found before that is said, once."""
 
-_DRAIN_POLL_S = 0.005
+_DRAIN_POLL_S, _UNHURRIED_POLL_S = 0.005, 0.05
 _NEVER_CONNECTED_S = 0.5
 """How long the end of a process waits for a server that was never there."""
 _BYE_LINGER_S = 0.2
+_SPILL_S, _SPILL_SHARE = 0.8, 0.4
+"""How much of the time to end in is kept for writing to disk what no server took: a full buffer at
+80 MB/s, and at most this part of the whole."""
 
 
 @dataclass(slots=True)
@@ -46,18 +52,30 @@ class Ticket:
     """The row that must be acknowledged, once it is known."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Closing:
+    """When and how to end."""
+
+    deliver_until: float
+    """Monotonic time until which the server is waited for."""
+    deadline: float
+    """Monotonic time by which everything is let go of; infinite if there is no hurry."""
+    how: str
+
+
 class Sender:
     """Owns the transport and the publisher's end of the delivery protocol.
 
     Attributes:
         ended: Set when the thread is through.
+        was_connected: Whether a server was ever there.
     """
 
     def __init__(
         self,
         *,
         outbox: Outbox,
-        transport: Transport,
+        transport: Transport | None,
         outgoing: Outgoing,
         hello: Callable[[int, int, Span | None], Hello],
         heartbeat: Callable[[int, int], Heartbeat],
@@ -65,12 +83,31 @@ class Sender:
         warn: Callable[[str, str], None],
         flush_ms: int,
         endpoint: str,
+        spill: SpillFile | None = None,
     ) -> None:
+        """Make the thread ready.
+
+        Args:
+            outbox: Where rows come from.
+            transport: Where frames go; ``None``: to the spill file, all of them.
+            outgoing: The state of delivery.
+            hello: Gives the stream's hello for what was acknowledged so far.
+            heartbeat: Gives the totals for the rows sent and the rows held.
+            refuse: Called with a reason, a metric's name and a number of values.
+            warn: Called with a cause and a sentence.
+            flush_ms: The pace until a server names one.
+            endpoint: The server's address, to be named.
+            spill: The shelf of ``outgoing``.
+        """
         self.ended = threading.Event()
         self._outbox = outbox
-        self._transport = transport
+        self._file_only = transport is None
+        self._transport: Transport = transport or Nowhere()
+        self._spill = spill
         self._out = outgoing
         self._framer = Framer(refuse)
+        if spill is not None:
+            spill.schemas = self._framer.schemas
         self._hello = hello
         self._heartbeat = heartbeat
         self._warn = warn
@@ -81,13 +118,13 @@ class Sender:
         self._unready: Row | None = None
         self._tickets: list[Ticket] = []
         self._lock = threading.Lock()
-        self._closing: tuple[float, str] | None = None
+        self._closing: _Closing | None = None
         self._started_at = monotonic_time()
         self._heartbeat_at = 0.0
         self._listened_at = 0.0
         self._waits = True
-        self._ever_connected = False
-        self._thread = threading.Thread(target=self._run, name="streamviz-sender", daemon=True)
+        self.was_connected = False
+        self._refused = False
 
     @property
     def unready_rows(self) -> int:
@@ -95,8 +132,16 @@ class Sender:
         return int(self._unready is not None)
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the thread.
+
+        Raises:
+            RuntimeError: There can be no more threads.
+        """
+        threading.Thread(target=self._run, name="streamviz-sender", daemon=True).start()
+
+    def end_here(self) -> None:
+        """Do in the caller's thread what is left to do, where none could be started."""
+        self._run()
 
     def ask(self) -> Ticket:
         """Ask to be told when everything put into the outbox so far is acknowledged."""
@@ -107,13 +152,20 @@ class Sender:
         return ticket
 
     def close(self, deadline: float, how: str) -> None:
-        """Ask the thread to end.
+        """Ask the thread to end, or to end sooner.
 
         Args:
-            deadline: Monotonic time by which it has let go of everything.
-            how: What the goodbye says.
+            deadline: Monotonic time by which it has let go of everything; infinite: when all is
+                delivered.
+            how: What the goodbye says, unless that was said before.
         """
-        self._closing = (deadline, how)
+        deliver_until = deadline
+        if self._spill is not None and deadline < math.inf:
+            left_s = max(deadline - monotonic_time(), 0.0)
+            deliver_until -= min(_SPILL_S, _SPILL_SHARE * left_s)
+        if self._closing is not None:
+            how = self._closing.how
+        self._closing = _Closing(deliver_until, deadline, how)
         self._outbox.bell.ring()
 
     def _run(self) -> None:
@@ -121,7 +173,7 @@ class Sender:
             while self._closing is None:
                 self._pause()
                 self._turn(monotonic_time())
-            self._drain(*self._closing)
+            self._drain()
         except Exception:  # noqa: BLE001
             # Promise 1: whatever goes wrong here must not reach the training; it is told once.
             _log.exception("the streamviz sender stopped; this process is no longer shown")
@@ -129,7 +181,7 @@ class Sender:
             self.ended.set()
 
     def _pause(self) -> None:
-        if self._tickets:
+        if self._tickets and not self._file_only:
             self._transport.wait(_DRAIN_POLL_S)
         else:
             self._outbox.bell.wait((self._out.flush_ms or self._flush_ms) / 1000)
@@ -139,6 +191,8 @@ class Sender:
         self._gather()
         for load in self._framer.take():
             self._hold(load)
+        if self._file_only:
+            self._out.shelve()
         if tickets and self._unready is None:
             for ticket in tickets:
                 if ticket.row is None:
@@ -179,20 +233,24 @@ class Sender:
 
         dropped = self._out.dropped_rows
         self._out.add(make, load.rows, load.span)
-        if self._out.dropped_rows > dropped:
+        if self._out.dropped_rows > dropped and self._spill is None:
             self._warn("buffer full", "the server has been away or slow for too long")
 
     def _listen(self, now: float) -> None:
         if self._transport.connections():
-            self._ever_connected = True
+            self.was_connected = True
             self._out.connected()
+        if (complaint := self._transport.complaint()) is not None:
+            self._refused = True
+            self._warn(*complaint)
         while (data := self._transport.receive()) is not None:
             try:
                 self._out.acknowledged(decode_ack(data), now)
             except DecodeError as error:
                 self._warn("bad answer", f"the server at {self._endpoint} answered: {error}")
         self._out.tick(now)
-        if not self._ever_connected and now - self._started_at > NO_SERVER_WARNING_S:
+        alone = not self.was_connected and not self._refused and not self._file_only
+        if alone and now - self._started_at > NO_SERVER_WARNING_S:
             self._warn(
                 "no server",
                 f"no streamviz server at {self._endpoint}; training goes on, and what is sent is "
@@ -253,37 +311,95 @@ class Sender:
         )
 
     def _answer(self) -> None:
+        safe_row = self._out.shelved_row if self._file_only else self._out.base_row
         with self._lock:
             waiting = self._tickets
             self._tickets = [
-                ticket
-                for ticket in waiting
-                if ticket.row is None or self._out.base_row < ticket.row
+                ticket for ticket in waiting if ticket.row is None or safe_row < ticket.row
             ]
         for ticket in waiting:
-            if ticket.row is not None and self._out.base_row >= ticket.row:
+            if ticket.row is not None and safe_row >= ticket.row:
                 ticket.done.set()
 
-    def _drain(self, deadline: float, how: str) -> None:
+    def _drain(self) -> None:
         """Deliver what is left until it is acknowledged or time is up, then say goodbye."""
-        give_up = self._started_at + _NEVER_CONNECTED_S
-        while True:
+        while (closing := self._closing) is not None:
             now = monotonic_time()
             self._waits = True
             self._turn(now)
-            if self._out.is_empty and self._unready is None and not self._outbox.rows:
+            if self._is_through() or now >= self._give_up_at(closing):
                 break
-            if now >= deadline or (not self._ever_connected and now >= give_up):
-                break
-            self._transport.wait(_DRAIN_POLL_S)
+            hurried = closing.deadline < math.inf
+            self._transport.wait(_DRAIN_POLL_S if hurried else _UNHURRIED_POLL_S)
+        assert closing is not None  # noqa: S101 - it is asked to end only once it is closing
         left = self._out.held_rows + self.unready_rows + len(self._outbox.rows)
-        rows = "1 row was" if left == 1 else f"{left} rows were"
-        if left and not self._ever_connected:
-            # Said before, if the process lived long enough to wonder.
-            self._warn("no server", f"no streamviz server at {self._endpoint}; {rows} not sent")
-        elif left:
-            self._warn("undelivered", f"{rows} not acknowledged before the process ended")
+        bye = Bye(self._stream, wall_time(), monotonic_time(), self._out.next_seq, closing.how)
+        # A goodbye tells the server that nothing more will come; what lies in a file will.
+        if not left or not self._keep(left, bye):
+            self._tell_undelivered(left)
+            self._beat()
+            self._transport.send(encode(bye))
+        left_s = closing.deadline - monotonic_time()
+        self._transport.close(max(min(_BYE_LINGER_S, left_s), 0.0))
+
+    def _is_through(self) -> bool:
+        is_safe = self._out.is_empty or self._file_only
+        return is_safe and self._unready is None and not self._outbox.rows
+
+    def _give_up_at(self, closing: _Closing) -> float:
+        if self.was_connected or closing.deadline == math.inf:
+            return closing.deliver_until
+        return min(closing.deliver_until, self._started_at + _NEVER_CONNECTED_S)
+
+    def _keep(self, left: int, bye: Bye) -> bool:
+        """Write what no server took to the spill file; say if it is to be found there.
+
+        Args:
+            left: Rows that are not acknowledged.
+            bye: How the stream ends.
+        """
+        spill, out = self._spill, self._out
+        if spill is None:
+            return False
+        spill.insist()
+        is_whole = out.shelve_or_give_up()
+        kept = out.spilled_rows
+        if not kept:
+            spill.remove()
+            return False
         self._beat()
-        bye = Bye(self._stream, wall_time(), monotonic_time(), self._out.next_seq, how)
-        self._transport.send(encode(bye))
-        self._transport.close(max(min(_BYE_LINGER_S, deadline - monotonic_time()), 0.0))
+        waiting = len(self._outbox.rows) + self.unready_rows
+        beat = self._heartbeat(out.next_row + waiting, out.held_rows + waiting)
+        if not is_whole:
+            spill.leave()
+        elif not spill.finish(beat, bye):
+            return False
+        words = (
+            f"{_rows(kept)} sent to {spill.path}; deliver with: streamviz sync {spill.path.parent}"
+        )
+        if kept < left:
+            words = f"{_rows(left - kept)} lost, as the disk took no more; {words}"
+        if self._file_only and kept == left:
+            _log.info("streamviz: %s", words)
+        else:
+            self._warn("spilled", words)
+        return True
+
+    def _tell_undelivered(self, left: int) -> None:
+        if self._spill is not None:
+            self._spill.remove()
+        if not left:
+            return
+        if self._file_only:
+            self._warn("undelivered", f"{_rows(left)} lost, as no spill file could be written")
+        elif not self.was_connected and not self._refused:
+            # Said before, if the process lived long enough to wonder.
+            self._warn(
+                "no server", f"no streamviz server at {self._endpoint}; {_rows(left)} not sent"
+            )
+        else:
+            self._warn("undelivered", f"{_rows(left)} not acknowledged before the process ended")
+
+
+def _rows(count: int) -> str:
+    return "1 row was" if count == 1 else f"{count} rows were"

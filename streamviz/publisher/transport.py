@@ -6,22 +6,77 @@ after construction, the sender's.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 import zmq
 
-__all__ = ["NoTransport", "Transport", "ZmqTransport"]
+from streamviz.clock import monotonic_time
+from streamviz.errors import BadKey, ConfigError
+from streamviz.publisher.greeting import mechanism_of
+from streamviz.security.join import Join, find_join
+
+__all__ = ["NoTransport", "Sockets", "Transport", "ZmqTransport"]
 
 _QUEUE_FRAMES = 64
 """Frames in ZeroMQ's own queue. Its memory is not counted by us and is lost with a connection,
 so the frames wait in our buffer instead."""
 
+RETRY_S = 10.0
+"""How long after a refusal to look for keys again and try anew: libzmq itself never does."""
+
+_BROKEN_OFF = 2
+"""Handshakes in a row that the other end breaks off before we ask why: a server that is just being
+ended does the same, once."""
+
+_ASK_S = 0.3
+"""How long to wait for that answer."""
+
 _SPARE_DESCRIPTORS = 16
 _ACK_BYTES = 4096
 
+
+_CAUSES = {
+    (False, "CURVE"): "no key",
+    (True, "NULL"): "plaintext server",
+    (True, "CURVE"): "wrong server",
+}
+"""Why a handshake fails, by whether we have keys and how the server wants to be spoken to."""
+
+_GET_ONE = (
+    "run 'streamviz keys add NAME' where the server runs and set STREAMVIZ_JOIN here to the line "
+    "that it prints"
+)
+_WORDS = {
+    "no key": (
+        "the server at {at} takes nobody without a key, and neither STREAMVIZ_JOIN, "
+        f"STREAMVIZ_JOIN_FILE nor a join.key of this user was found; {_GET_ONE}"
+    ),
+    "unknown key": (
+        "the server at {at} does not know the key in {source}: it was taken back, or never "
+        f"added; {_GET_ONE}"
+    ),
+    "wrong server": (
+        "what answers at {at} cannot prove that it is the server of the keys in {source}, so "
+        f"nothing is sent; if it is the right one, {_GET_ONE}"
+    ),
+    "plaintext server": (
+        "the server at {at} takes plaintext only (serve --insecure) and {source} holds keys, so "
+        "nothing is sent; start it without --insecure, or set STREAMVIZ_JOIN=none here to send in "
+        "plaintext"
+    ),
+}
+
+_REFUSALS = (
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+)
 
 # A socket event as libzmq writes it; pyzmq's own reader would bring asyncio along.
 _EVENT = struct.Struct("=Hi")
@@ -47,6 +102,9 @@ class Transport(Protocol):
     def is_connected(self) -> bool:
         """Whether a server is there, as far as is known."""
 
+    def complaint(self) -> tuple[str, str] | None:
+        """Return why no connection comes about, as a cause and a sentence, once per cause."""
+
     def wait(self, timeout_s: float) -> None:
         """Wait until something comes back, at most ``timeout_s`` seconds."""
 
@@ -57,21 +115,51 @@ class Transport(Protocol):
 class ZmqTransport:
     """A DEALER socket that connects, and connects again, for ever.
 
+    With keys it speaks CURVE, and only with the server that they are for; what it sends is never
+    plaintext then. Keys that appear or change later are found when the server refuses.
+
     Raises:
+        ConfigError: The environment names keys that cannot be used.
         NoTransport: Too few descriptors or threads are left to make a context safely, or ZeroMQ
             could not make its sockets.
     """
 
-    def __init__(self, endpoint: str) -> None:
-        _check_headroom()
+    def __init__(
+        self,
+        endpoint: str,
+        find: Callable[[], Join | None] = find_join,
+        sockets: Sockets | None = None,
+    ) -> None:
+        """Connect.
+
+        Args:
+            endpoint: The server's ingest address.
+            find: Returns the keys to use.
+            sockets: Whose context to use; one of its own unless given.
+        """
         self.is_connected = False
+        self._endpoint = endpoint
+        self._find = find
+        self._unusable: Exception | None = None
+        self._join: Join | None = None
         try:
-            self._connect(endpoint)
+            self._join = find()
+        except BadKey as error:
+            self._unusable = error
+        self._retry_at: float | None = None
+        self._broken_off = 0
+        self._told: set[str] = set()
+        self._untold: list[tuple[str, str]] = []
+        self._sockets = sockets
+        _check_headroom()
+        try:
+            self._open()
+            self._connect()
         except zmq.ZMQError as error:
             raise NoTransport(str(error)) from None
 
-    def _connect(self, endpoint: str) -> None:
-        self._context = zmq.Context()
+    def _open(self) -> None:
+        self._context = zmq.Context() if self._sockets is None else self._sockets.context
         self._socket = self._context.socket(zmq.DEALER)
         for option, value in (
             (zmq.SNDHWM, _QUEUE_FRAMES),
@@ -89,9 +177,24 @@ class ZmqTransport:
         ):
             self._socket.setsockopt(option, value)
         self._monitor = self._socket.get_monitor_socket(
-            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | _REFUSALS
         )
-        self._socket.connect(endpoint)
+
+    def _connect(self) -> None:
+        """Connect with the keys at hand; without any, in plaintext."""
+        if self._unusable is not None:
+            # Keys were meant to be used: going on without them is not for us to decide.
+            self._complain("bad key", f"{self._unusable}; nothing is sent until then")
+            self._retry_at = monotonic_time() + RETRY_S
+            return
+        if self._join is not None:
+            for option, key in (
+                (zmq.CURVE_SERVERKEY, self._join.server),
+                (zmq.CURVE_PUBLICKEY, self._join.public),
+                (zmq.CURVE_SECRETKEY, self._join.secret),
+            ):
+                self._socket.setsockopt(option, key)
+        self._socket.connect(self._endpoint)
 
     def send(self, data: bytes) -> bool:
         """Hand over a frame; false if there is no server or its queue is full."""
@@ -112,10 +215,62 @@ class ZmqTransport:
         """Return how many connections were made since the last call."""
         made = 0
         while int(self._monitor.get(zmq.EVENTS)) & zmq.POLLIN:
-            event, _ = _EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
+            event, value = _EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
             self.is_connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
             made += self.is_connected
+            if self.is_connected:
+                self._broken_off, self._retry_at = 0, None
+            elif event != zmq.EVENT_DISCONNECTED:
+                self._note_refusal(event, value)
+        if self._retry_at is not None and monotonic_time() >= self._retry_at:
+            self._retry_at = None
+            with suppress(zmq.ZMQError):  # not connected: there were no usable keys
+                self._socket.disconnect(self._endpoint)
+            self._look()
+            self._connect()
         return made
+
+    def _look(self) -> bool:
+        """Look for keys again; say whether there are others than before."""
+        former = self._join
+        try:
+            self._join = self._find() or former
+            self._unusable = None
+        except (BadKey, ConfigError) as error:
+            self._unusable = error
+        return self._join != former
+
+    def _note_refusal(self, event: int, value: int) -> None:
+        """Find out why the server does not let us in, and when to try again."""
+        keys = self._join is not None
+        cause: str | None = "unknown key"
+        if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+            cause = _CAUSES[keys, "NULL" if keys else "CURVE"]
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+            # Slow servers let a handshake time out, which is EAGAIN and no refusal.
+            self._broken_off += value != errno.EAGAIN
+            if self._broken_off < _BROKEN_OFF:
+                return
+            cause = _CAUSES.get((keys, mechanism_of(self._endpoint, _ASK_S) or ""))
+        self._broken_off = 0
+        if self._look():
+            # Made meanwhile, as by a server that was started after us.
+            self._retry_at = monotonic_time()
+            return
+        if self._retry_at is None:
+            self._retry_at = monotonic_time() + RETRY_S
+        if cause is not None:
+            source = self._join.source if self._join is not None else ""
+            self._complain(cause, _WORDS[cause].format(at=self._endpoint, source=source))
+
+    def _complain(self, cause: str, sentence: str) -> None:
+        if cause not in self._told:
+            self._told.add(cause)
+            self._untold.append((cause, f"{sentence}. Training goes on; it is tried again"))
+
+    def complaint(self) -> tuple[str, str] | None:
+        """Return why no connection comes about, as a cause and a sentence, once per cause."""
+        return self._untold.pop(0) if self._untold else None
 
     def wait(self, timeout_s: float) -> None:
         """Wait until an acknowledgement comes, at most ``timeout_s`` seconds."""
@@ -126,7 +281,31 @@ class ZmqTransport:
         self._socket.disable_monitor()
         self._monitor.close(0)
         self._socket.close(round(linger_s * 1000))
-        self._context.term()
+        if self._sockets is None:
+            self._context.term()
+
+
+class Sockets:
+    """One ZeroMQ context for the many connections of a process that speaks for many.
+
+    Raises:
+        NoTransport: Too few descriptors or threads are left to make a context safely.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Make the context.
+
+        Args:
+            most: Connections that may be open at a time.
+        """
+        _check_headroom()
+        self.context = zmq.Context()
+        # A connection is a socket and both ends of its monitor; the one more is ZeroMQ's own.
+        self.context.set(zmq.MAX_SOCKETS, 3 * most + 1)
+
+    def close(self) -> None:
+        """Wait until every closed connection has sent what it may, and let go."""
+        self.context.term()
 
 
 def _check_headroom() -> None:

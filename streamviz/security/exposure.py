@@ -20,6 +20,9 @@ __all__ = [
     "is_loopback",
 ]
 
+_ENCRYPT = (
+    "encryption: add --tls-cert FILE --tls-key FILE, or --behind-proxy if a proxy in front ends TLS"
+)
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -78,13 +81,18 @@ def check_page_address(address: str, *, token: bool, encrypted: bool, insecure: 
     """
     if is_loopback(address) or insecure or (token and encrypted):
         return
-    lacking = " and ".join(
-        word for word, there in (("a login", token), ("encryption", encrypted)) if not there
-    )
+    missing = [
+        words
+        for words, there in (
+            ("a login: leave out --no-token", token),
+            (_ENCRYPT, encrypted),
+        )
+        if not there
+    ]
     raise ExposedAddress(
-        f"page address {address!r}: other machines can reach it and it has not {lacking}; bind "
-        "127.0.0.1 and come through an ssh tunnel, or add --insecure if this network may read "
-        "everything"
+        f"page address {address!r}: other machines can reach it and it lacks "
+        f"{'; and '.join(missing)}. Or bind 127.0.0.1 and come through an ssh tunnel, or add "
+        "--insecure if this network may read everything"
     )
 
 
@@ -103,6 +111,6 @@ def check_ingest_endpoint(endpoint: str, *, encrypted: bool, insecure: bool) -> 
     if scheme != "tcp" or encrypted or insecure or is_loopback(rest.rpartition(":")[0]):
         return
     raise ExposedAddress(
-        f"ingest endpoint {endpoint!r}: other machines can reach it and nothing guards it; bind "
+        f"ingest endpoint {endpoint!r}: other machines can reach it and no keys guard it; bind "
         "tcp://127.0.0.1:6167, or add --insecure if every machine on this network may send"
     )

@@ -9,6 +9,7 @@ Law: every row ever folded is in exactly one cell; minima, maxima and counts are
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from streamviz.store.grid import FloatArray, IntArray, Sums, finest_shift, group_starts
 
-__all__ = ["BUCKETS_MAX", "BUCKETS_MIN", "Overview", "overview_bytes"]
+__all__ = ["BUCKETS_MAX", "BUCKETS_MIN", "Overview", "Past", "overview_bytes"]
 
 BUCKETS_MIN = 64
 BUCKETS_MAX = 1024
@@ -28,6 +29,31 @@ _NOTHING = np.array([[np.inf], [-np.inf], [0.0]])
 def overview_bytes(buckets: int, columns: int, width: int) -> int:
     """Return the bytes of an overview's arrays."""
     return buckets * (16 + columns * (12 + 28 * width)) + columns * 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Past:
+    """Rows of one worker of one table, reduced to buckets."""
+
+    shift: int
+    bucket: IntArray
+    """``int64[B]``, ascending, at least one."""
+    rows: IntArray
+    """``int64[B]``."""
+    time_sum: FloatArray
+    """``float64[B]``, seconds since the epoch."""
+    vmin: FloatArray
+    """``float64[B, K]``; ``inf`` where there is no finite value."""
+    vmax: FloatArray
+    """``float64[B, K]``; ``-inf`` where there is no finite value."""
+    vsum: FloatArray
+    """``float64[B, K]``, of the finite values."""
+    bad: IntArray
+    """``int64[B, K]``, NaN and infinite values."""
+    last_step: int
+    """Highest step."""
+    last_time: float
+    """Latest wall time, seconds since the epoch."""
 
 
 class Overview:
@@ -207,6 +233,36 @@ class Overview:
             np.maximum(each[:, 1], high, out=each[:, 1])
             each[:, 2] += addend
             table[cell] = sums
+
+    def absorb(self, column: int, past: Past, grow: Callable[[], bool]) -> None:
+        """Add rows of one worker that were reduced before, as by a run's file.
+
+        Args:
+            column: The worker's, below ``columns``.
+            past: What they were reduced to.
+            grow: As for :meth:`fold`.
+        """
+        self.last_step[column] = max(self.last_step[column], past.last_step)
+        self.last_time[column] = max(self.last_time[column], past.last_time)
+        self.rows_of[column] += int(past.rows.sum())
+        if past.shift > self.shift:
+            if self.size:
+                self.coarsen(past.shift - self.shift)
+            else:
+                self.shift = past.shift
+        place = self._places(past.bucket << past.shift, grow)
+        starts = group_starts(place)  # ascending buckets that fall together lie side by side
+        place = place[starts]
+        self._rows[place, column] += np.add.reduceat(past.rows, starts).astype(np.uint32)
+        self._time_sum[place, column] += np.add.reduceat(past.time_sum, starts)
+        self._bad[place, column] += np.add.reduceat(past.bad, starts, axis=0).astype(np.uint32)
+        value = self._value
+        with np.errstate(over="ignore", invalid="ignore"):
+            low = np.minimum.reduceat(past.vmin, starts, axis=0)
+            high = np.maximum.reduceat(past.vmax, starts, axis=0)
+            value[place, column, 0] = np.minimum(value[place, column, 0], low)
+            value[place, column, 1] = np.maximum(value[place, column, 1], high)
+            value[place, column, 2] += np.add.reduceat(past.vsum, starts, axis=0)
 
     def _places(self, step: IntArray, grow: Callable[[], bool]) -> IntArray:
         """Return the place of each step's bucket, ``int64[S]``, making the ones that lack."""

@@ -18,6 +18,7 @@ from streamviz.store.budget import Budget
 from streamviz.store.changes import Changes, Cursor, prepare_changes, read_changes
 from streamviz.store.gaps import GAPS_PER_WORKER, Gap, Gaps
 from streamviz.store.grid import FloatArray, IntArray
+from streamviz.store.pyramid import Past
 from streamviz.store.query import Metric, Request
 from streamviz.store.series import QueryResult, prepare_series, read_series
 from streamviz.store.table import Table, table_bytes
@@ -122,12 +123,14 @@ class Store:
             StoreFull: ``max_runs`` or ``max_workers`` is reached, or the memory budget is spent.
         """
         with self._lock:
-            held = self._open_run(run)
-            index = held.worker_of.get((rank, attempt))
+            known = self._runs.get(run)
+            index = None if known is None else known.worker_of.get((rank, attempt))
             if index is not None:
                 return index
-            if self._workers >= self._max_workers:
-                raise StoreFull("workers", self._max_workers)
+            # A run that is opened and has no room for a worker would be left empty.
+            if known is not None or len(self._runs) < self._max_runs:
+                self._admit_worker()
+            held = self._open_run(run)
             if not self._budget.take_for_admission(WORKER_BYTES):
                 raise BudgetSpent(f"worker of rank {rank}", self._budget.allowed)
             self._workers += 1
@@ -136,6 +139,10 @@ class Store:
             held.worker_of[rank, attempt] = index
             held.structure += 1
             return index
+
+    def _admit_worker(self) -> None:
+        if self._workers >= self._max_workers:
+            raise StoreFull("workers", self._max_workers)
 
     def open_table(self, run: str, names: tuple[str, ...]) -> Table:
         """Return the table for rows with these metrics, the same one each time.
@@ -219,6 +226,77 @@ class Store:
             if overflowed:
                 self._overflowed += overflowed
                 self._counters.add("series_overflowed_total", overflowed)
+
+    def append_many(
+        self,
+        table: Table,
+        workers: IntArray,
+        steps: IntArray,
+        times: FloatArray,
+        values: FloatArray,
+    ) -> None:
+        """Add rows of several workers, in this order, as a restart does.
+
+        Args:
+            table: From :meth:`open_table`.
+            workers: ``int64[S]``, from :meth:`open_worker` of the same run.
+            steps: ``int64[S]``, as for :meth:`append`; so are the others.
+            times: ``float64[S]``, seconds since the epoch.
+            values: ``float64[S, K]``.
+        """
+        with self._lock:
+            table.append_many(workers, steps, times, values)
+
+    def absorb(self, table: Table, worker: int, past: Past) -> None:
+        """Add rows that only the overview is to have, before any other of the table.
+
+        Args:
+            table: From :meth:`open_table`.
+            worker: From :meth:`open_worker` of the same run.
+            past: What the rows were reduced to.
+        """
+        with self._lock:
+            table.absorb(worker, past)
+
+    def absorb_rows(
+        self, table: Table, worker: int, steps: IntArray, times: FloatArray, values: FloatArray
+    ) -> None:
+        """Add rows, as sent, that only the overview is to have; before any other of the table.
+
+        Args:
+            table: From :meth:`open_table`.
+            worker: From :meth:`open_worker` of the same run.
+            steps: ``int64[S]``, at least one, as for :meth:`append`; so are the others.
+            times: ``float64[S]``, seconds since the epoch.
+            values: ``float64[S, K]``.
+        """
+        with self._lock:
+            table.absorb_rows(worker, steps, times, values)
+
+    def miss(self, table: Table, worker: int, last_step: int) -> None:
+        """Note that rows of a worker up to a step are not held, before any other of the table."""
+        with self._lock:
+            table.miss(worker, last_step)
+
+    def drop(self, run: str) -> None:
+        """Let go of all that is held of a run."""
+        with self._lock:
+            held = self._runs.pop(run, None)
+            if held is None:
+                return
+            budget = self._budget
+            for table in held.tables.values():
+                budget.holders.remove(table)
+                budget.give(table.nbytes)
+            gaps = sum(max(len(gaps) - 1, 0) for gaps in held.gaps.values())
+            budget.give(RUN_BYTES + WORKER_BYTES * len(held.workers) + GAP_BYTES * gaps)
+            self._workers -= len(held.workers)
+            self._metrics -= len(held.metrics)
+
+    def room(self) -> int:
+        """Return the bytes that are free."""
+        with self._lock:
+            return self._budget.allowed - self._budget.held
 
     def add_gap(self, run: str, worker: int, gap: Gap) -> None:
         """Remember a gap; past 256 of a worker, or when memory is spent, neighbours merge.

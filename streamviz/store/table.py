@@ -5,12 +5,14 @@ Law: a row is folded into the overview before the ring lets go of it, and exactl
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from streamviz.store.budget import Budget
 from streamviz.store.grid import FloatArray, IntArray
-from streamviz.store.pyramid import BUCKETS_MAX, BUCKETS_MIN, Overview, overview_bytes
+from streamviz.store.pyramid import BUCKETS_MAX, BUCKETS_MIN, Overview, Past, overview_bytes
 from streamviz.store.ring import FIRST_ROWS, Ring, Segment, row_bytes
 
 __all__ = ["Table", "table_bytes"]
@@ -135,8 +137,87 @@ class Table:
             self._append_across(column, steps, times, values)
         return cut
 
+    def append_many(
+        self, workers: IntArray, steps: IntArray, times: FloatArray, values: FloatArray
+    ) -> None:
+        """Add rows of several workers, in this order; values that have no room are left out.
+
+        Args:
+            workers: ``int64[S]``, the worker of each row.
+            steps: ``int64[S]``.
+            times: ``float64[S]``, seconds since the epoch.
+            values: ``float64[S, K]``.
+        """
+        known = np.unique(workers)
+        columns = np.array([self._column(int(worker)) for worker in known], np.int64)
+        column = columns[np.searchsorted(known, workers)]
+        held = column >= 0
+        if not held.all():
+            column, steps, times, values = column[held], steps[held], times[held], values[held]
+        if column.size:
+            values = values if self._keep is None else values[:, self._keep]
+            self._append_across(column, steps, times, values)
+
+    def absorb(self, worker: int, past: Past) -> None:
+        """Add rows of one worker that only the overview is to have; the ring holds none yet.
+
+        Args:
+            worker: The worker's index.
+            past: What they were reduced to, with all K metrics of the schema.
+        """
+        column = self._column(worker)
+        if column < 0:
+            return
+        if self._keep is not None:
+            keep = self._keep
+            past = replace(
+                past,
+                vmin=past.vmin[:, keep],
+                vmax=past.vmax[:, keep],
+                vsum=past.vsum[:, keep],
+                bad=past.bad[:, keep],
+            )
+        self.overview.absorb(column, past, self._grow_overview)
+        self._passed(column, int(past.rows.sum()), past.last_step)
+
+    def absorb_rows(
+        self, worker: int, steps: IntArray, times: FloatArray, values: FloatArray
+    ) -> None:
+        """Add rows of one worker, as sent, that only the overview is to have.
+
+        Args:
+            worker: The worker's index.
+            steps: ``int64[S]``, at least one.
+            times: ``float64[S]``, seconds since the epoch.
+            values: ``float64[S, K]``.
+        """
+        column = self._column(worker)
+        if column < 0:
+            return
+        values = values if self._keep is None else values[:, self._keep]
+        columns = np.full(steps.size, column, np.int32)
+        self.overview.fold(columns, steps, times, values, self._grow_overview)
+        self._passed(column, steps.size, int(steps.max()))
+
+    def miss(self, worker: int, last_step: int) -> None:
+        """Note that rows of a worker up to a step are not held."""
+        column = self._column(worker)
+        if column >= 0:
+            self._passed(column, 0, last_step)
+
+    def _passed(self, column: int, rows: int, last_step: int) -> None:
+        """Note rows that the ring, which is empty, does not hold."""
+        evicted = self.overview.evicted_step
+        evicted[column] = max(evicted[column], last_step)
+        self.ring.skip(rows)
+        self._budget.evicted_rows += rows
+
+    def _column(self, worker: int) -> int:
+        column = self.columns.get(worker)
+        return self._admit(worker) if column is None else column
+
     def _append_across(
-        self, column: int, steps: IntArray, times: FloatArray, values: FloatArray
+        self, column: int | IntArray, steps: IntArray, times: FloatArray, values: FloatArray
     ) -> None:
         """Add rows that fill the open segment, or several."""
         done, count = 0, steps.shape[0]
@@ -145,7 +226,10 @@ class Table:
             begin = segment.size
             end = min(begin + count - done, segment.rows)
             upto = done + end - begin
-            segment.column[begin:end] = column
+            if isinstance(column, int):
+                segment.column[begin:end] = column
+            else:
+                segment.column[begin:end] = column[done:upto]
             segment.step[begin:end] = steps[done:upto]
             segment.time[begin:end] = times[done:upto]
             segment.values[begin:end] = values[done:upto]

@@ -10,16 +10,18 @@ import re
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from tornado.web import HTTPError, RequestHandler
 
+from streamviz.clock import wall_time
 from streamviz.errors import ConfigError
 from streamviz.security.exposure import LOOPBACK_NAMES, is_address
 from streamviz.security.tokens import same_token
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+
+    from streamviz.security.shares import Share, Shares
 
 __all__ = ["Door", "Guarded", "Refusal", "check_prefix"]
 
@@ -75,8 +77,10 @@ class Door:
         any_address: Whether an IP address will do as well: for a server that listens on all of
             them. Another site's name that was pointed at this machine is still refused.
         prefix: Path under which everything lies, ``""`` or ``/a/b``.
-        port: The page's port, once it is known; it names the cookie, since cookies of different
+        port: The page's port, once it is known; it names the cookies, since cookies of different
             ports of one host are not kept apart.
+        shares: Knows the links that let somebody read for a while; ``None``: there are none.
+        behind_proxy: Whether a proxy in front ends TLS, and says by which name it was called.
         refused: How many requests were refused, by reason.
     """
 
@@ -85,6 +89,8 @@ class Door:
     any_address: bool = False
     prefix: str = ""
     port: int = 0
+    shares: Shares | None = None
+    behind_proxy: bool = False
     refused: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -94,6 +100,11 @@ class Door:
     def cookie(self) -> str:
         """The name of the cookie that carries the token."""
         return f"streamviz-{self.port}"
+
+    @property
+    def share_cookie(self) -> str:
+        """The name of the cookie that carries a share: beside the token's, which says more."""
+        return f"streamviz-{self.port}-share"
 
     @property
     def cookie_path(self) -> str:
@@ -112,17 +123,25 @@ class Door:
         """Say whether a token is the right one."""
         return self.token is None or same_token(offered, self.token)
 
+    def share_of(self, offered: str | None) -> Share | None:
+        """Return what a share's token allows now, ``None`` if it is none."""
+        return None if self.shares is None else self.shares.check(offered, wall_time())
+
     def count(self, reason: str) -> None:
         """Count a refused request."""
         self.refused[reason] = self.refused.get(reason, 0) + 1
 
 
 class Guarded(RequestHandler):
-    """A handler that checks Host and login before anything else, and sets the headers."""
+    """A handler that checks Host, Origin and login before anything else, and sets the headers."""
 
     door: Door
     free = False
     """Whether it answers without a login and to any name."""
+    for_one_run = False
+    """Whether it may answer somebody who may read a single run; it asks :meth:`may_read` then."""
+    share: Share | None = None
+    """What a share allows whoever came in with one; ``None`` for a reader of everything."""
 
     def initialize(self, *, door: Door) -> None:
         """Take the rules; tornado calls this with the route's arguments."""
@@ -139,11 +158,12 @@ class Guarded(RequestHandler):
         """Refuse who may not come in.
 
         Raises:
-            Refusal: 403 for a wrong Host, 401 without a login.
+            Refusal: 403 for a wrong Host or Origin, or what a share does not allow, 401 without a
+                login.
         """
         if self.free:
             return None
-        host = self.request.headers.get("Host", "")
+        scheme, host = self.called_as()
         if not self.door.knows_host(host):
             self.door.count("host")
             sentence = (
@@ -151,15 +171,54 @@ class Guarded(RequestHandler):
                 "was told of, or start it with --allow-host and this name"
             )
             raise Refusal(403, sentence)
+        if not self.knows_origin():
+            self.door.count("origin")
+            found = self.request.headers.get("Origin", "none")[:80]
+            raise Refusal(
+                403, f"Origin: found {found}, expected the address that this page was called by"
+            )
         # 'self' covers websockets in newer browsers only.
-        live = f" ws://{host} wss://{host}"
+        live = f" {'wss' if scheme == 'https' else 'ws'}://{host}"
         self.set_header(
             "Content-Security-Policy", _HEADERS["Content-Security-Policy"].format(live=live)
         )
         if not self.logged_in():
             self.door.count("login")
             self.turn_away()
+        self._hold_to_share()
         return None
+
+    def called_as(self) -> tuple[str, str]:
+        """Return the scheme and the host, port included, by which the browser called the page.
+
+        A proxy's words are believed only where it was said that there is one.
+        """
+        host = self.request.headers.get("Host", "")
+        if not self.door.behind_proxy:
+            return self.request.protocol, host
+        scheme = _last(self.request.headers.get("X-Forwarded-Proto", ""))
+        named = _last(self.request.headers.get("X-Forwarded-Host", ""))
+        return "http" if scheme == "http" else "https", named or host
+
+    def knows_origin(self) -> bool:
+        """Say whether the request is led by no site, or by this very one."""
+        origin = self.request.headers.get("Origin")
+        scheme, host = self.called_as()
+        return origin is None or origin.lower() == f"{scheme}://{host}".lower()
+
+    def _hold_to_share(self) -> None:
+        """Refuse what a share does not allow."""
+        if self.share is None:
+            return
+        reads = self.request.method in ("GET", "HEAD")
+        if reads and (self.share.run is None or self.for_one_run):
+            return
+        self.door.count("share")
+        raise Refusal(403, "this link allows reading the page of what it was made for, no more")
+
+    def may_read(self, run: str) -> bool:
+        """Say whether a run may be told of."""
+        return self.share is None or self.share.run in (None, run)
 
     def bearer(self) -> str | None:
         """Return the token of the Authorization header, if it has one."""
@@ -167,11 +226,13 @@ class Guarded(RequestHandler):
         return token.strip() if scheme.lower() == "bearer" else None
 
     def logged_in(self) -> bool:
-        """Say whether the request carries the token, in the header or the cookie."""
+        """Say whether the request carries the token or a share, in the header or a cookie."""
         bearer = self.bearer()
-        if bearer is not None:
-            return self.door.knows_token(bearer)
-        return self.door.knows_token(self.get_cookie(self.door.cookie))
+        if self.door.knows_token(self.get_cookie(self.door.cookie) if bearer is None else bearer):
+            return True
+        named = self.get_cookie(self.door.share_cookie) if bearer is None else bearer
+        self.share = self.door.share_of(named)
+        return self.share is not None
 
     def turn_away(self) -> None:
         """Refuse a request without a login."""
@@ -180,12 +241,6 @@ class Guarded(RequestHandler):
             "no login: open the address that the server printed, or send its token as "
             "'Authorization: Bearer TOKEN'",
         )
-
-    def own_origin(self) -> bool:
-        """Say whether the Origin header names the very host that was called."""
-        origin = self.request.headers.get("Origin")
-        host = self.request.headers.get("Host", "")
-        return origin is not None and urlsplit(origin).netloc.lower() == host.lower()
 
     # -- answers -------------------------------------------------------------------------------
 
@@ -226,6 +281,11 @@ class Guarded(RequestHandler):
     def _request_summary(self) -> str:
         # Tornado's own has the query, and with it the token, which must not be logged.
         return f"{self.request.method} {self.request.path} ({self.request.remote_ip})"
+
+
+def _last(header: str) -> str:
+    """Return the last of a header's values: the one that the nearest proxy has added."""
+    return header.rpartition(",")[2].strip().lower()
 
 
 def page_of_text(title: str, sentence: str) -> bytes:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -19,13 +20,16 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from streamviz import __version__
 from streamviz.clock import wall_time
 from streamviz.errors import ConfigError, UnknownSeries
+from streamviz.store import QueryResult
 from streamviz.views.access import Door, Guarded, Refusal
+from streamviz.views.depth import is_coarse_result
 from streamviz.views.metrics import registry, server_status
 from streamviz.views.ranks import parse_ranks
 from streamviz.views.summaries import run_for_api
 
 if TYPE_CHECKING:
-    from streamviz.store import QueryResult, Series, Store
+    from streamviz.store import Series, Store
+    from streamviz.views.depth import Past
     from streamviz.views.parts import Dashboard
 
 __all__ = [
@@ -76,6 +80,8 @@ class HealthHandler(ApiHandler):
 class RunsHandler(ApiHandler):
     """``/api/v1/runs``: every run, who works for it and what it measures."""
 
+    for_one_run = True
+
     def get(self) -> None:
         """Answer, newest run first."""
         now = wall_time()
@@ -83,6 +89,7 @@ class RunsHandler(ApiHandler):
             [
                 run_for_api(run, _metrics(self.dashboard.store, run.run), now)
                 for run in reversed(self.dashboard.roster.runs())
+                if self.may_read(run.run)
             ]
         )
 
@@ -123,6 +130,8 @@ class MissingHandler(Guarded):
 class QueryHandler(ApiHandler):
     """``/api/v1/query``: the samples of one metric."""
 
+    for_one_run = True
+
     async def get(self) -> None:
         """Answer with one series per worker.
 
@@ -131,6 +140,8 @@ class QueryHandler(ApiHandler):
         """
         self._refuse_unknown()
         run, metric = self._name("run"), self._name("metric")
+        if not self.may_read(run):
+            raise Refusal(404, f"{UnknownSeries(run)}; GET /api/v1/runs lists what there is")
         ranks = self._parsed("rank", lambda text: parse_ranks(text, setting="rank"))
         attempt = self._integer("attempt", 0, 2**31 - 1)
         start = self._integer("start", 0, _MAX_STEP)
@@ -139,17 +150,12 @@ class QueryHandler(ApiHandler):
         if start is not None and stop is not None and stop < start:
             raise Refusal(400, f"stop: found {stop}, expected a step not before start, {start}")
 
+        def chosen(rank: int, number: int) -> bool:
+            return (ranks is None or rank in ranks) and (attempt is None or number == attempt)
+
         def answer() -> bytes:
-            store = self.dashboard.store
-            workers = [
-                index
-                for index, rank, number in store.workers(run)
-                if (ranks is None or rank in ranks) and (attempt is None or number == attempt)
-            ]
-            result = store.query(
-                run, metric, workers=workers, start=start, stop=stop, points=points or POINTS
-            )
-            return query_body(result)
+            asked = _Asked(run, metric, start, stop, points or POINTS)
+            return query_body(_query(self.dashboard, asked, chosen))
 
         async with self.dashboard.turns:
             try:
@@ -197,6 +203,65 @@ class QueryHandler(ApiHandler):
             return int(text)
 
         return self._parsed(name, parse)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A query that can be answered."""
+
+    run: str
+    metric: str
+    start: int | None
+    stop: int | None
+    points: int
+
+
+def _query(dashboard: Dashboard, asked: _Asked, chosen: Callable[[int, int], bool]) -> QueryResult:
+    """Answer from memory, or from the disk where memory has nothing or no longer all of it.
+
+    Args:
+        dashboard: The parts.
+        asked: What.
+        chosen: Whether a rank and attempt is wanted.
+
+    Raises:
+        UnknownSeries: Neither knows the run or metric.
+    """
+    store, past = dashboard.store, dashboard.history
+    held: QueryResult | None = None
+    workers: list[int] | None = None
+    try:
+        workers = [index for index, *who in store.workers(asked.run) if chosen(*who)]
+        held = _read(store, asked, workers)
+    except UnknownSeries:
+        if past is None:
+            raise
+    if held is not None and not is_coarse_result(held, asked.points):
+        return held
+    found = None if past is None else _read(past, asked, workers)
+    if found is None and held is None:
+        raise UnknownSeries(asked.run, asked.metric)
+    if held is not None and (found is None or _width(found) >= _width(held)):
+        return held
+    assert found is not None  # noqa: S101 - one of them is there
+    series = [one for one in found.series if chosen(one.rank, one.attempt)]
+    return QueryResult(resolution=found.resolution, series=series)
+
+
+def _read(source: Store | Past, asked: _Asked, workers: list[int] | None) -> QueryResult | None:
+    return source.query(
+        asked.run,
+        asked.metric,
+        workers=workers,
+        start=asked.start,
+        stop=asked.stop,
+        points=asked.points,
+    )
+
+
+def _width(result: QueryResult) -> int:
+    """Return how many steps a point stands for, 0 for rows as sent."""
+    return 0 if isinstance(result.resolution, str) else result.resolution
 
 
 def _metrics(store: Store, run: str) -> list[str]:

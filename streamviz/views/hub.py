@@ -17,13 +17,17 @@ from typing import TYPE_CHECKING
 from streamviz import __version__
 from streamviz.clock import monotonic_time, wall_time
 from streamviz.errors import UnknownSeries
+from streamviz.journal.state import NOT_RECORDED, JournalState
 from streamviz.views import messages
+from streamviz.views.depth import DiskReader, Past
 from streamviz.views.messages import Ack, BadMessage, Close, Open, Watch, text_of
 from streamviz.views.reports import Reports
 from streamviz.views.view import LiveView
 from streamviz.views.viewers import Channel, Viewer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from streamviz.counters import Counters
     from streamviz.ingest.roster import Roster
     from streamviz.store import Store
@@ -64,6 +68,8 @@ class Hub:
         counters: Counters,
         *,
         ingest_endpoint: str = "",
+        history: Past | None = None,
+        journal: Callable[[], JournalState] = lambda: NOT_RECORDED,
         max_viewers: int = MAX_VIEWERS,
         max_views: int = MAX_VIEWS,
     ) -> None:
@@ -77,7 +83,7 @@ class Hub:
         self._viewers: list[Viewer] = []
         self._views: dict[ViewKey, LiveView] = {}
         self._next_key = 1
-        self._reports = Reports(store, roster, counters)
+        self._reports = Reports(store, roster, counters, journal)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._beat_timer: asyncio.TimerHandle | None = None
@@ -85,6 +91,7 @@ class Hub:
         self._woken = False
         self._reader = ThreadPoolExecutor(1, "streamviz-views")
         """Reads views of many ranks: a thread starts with the first of them."""
+        self._disk = None if history is None else DiskReader(history, self._schedule)
 
     # -- the clock -----------------------------------------------------------------------------
 
@@ -100,6 +107,8 @@ class Hub:
                 timer.cancel()
         self._loop = self._timer = self._beat_timer = None
         self._reader.shutdown(wait=False, cancel_futures=True)
+        if self._disk is not None:
+            self._disk.stop()
         for viewer in list(self._viewers):
             viewer.channel.close(1001, "the server ends")
             self.leave(viewer)
@@ -162,7 +171,10 @@ class Hub:
         """Greet a page; ``None`` if there is no room, which it is told before it is closed."""
         if len(self._viewers) >= self.max_viewers:
             self._count_refused("too many viewers")
-            reason = f"{self.max_viewers} pages are connected, which is the most this server allows"
+            reason = (
+                f"{self.max_viewers} pages are connected, the most this server allows; "
+                "this one comes in when another is closed"
+            )
             channel.send(text_of("refused", id=None, reason=reason))
             channel.close(1013, "too many viewers")
             return None
@@ -220,7 +232,7 @@ class Hub:
             if len(self._views) >= self.max_views:
                 sentence = f"{self.max_views} views are open, the most this server allows"
                 raise BadMessage("too many views", sentence, message.view)
-            view = LiveView(self._next_key, message.key)
+            view = LiveView(self._next_key, message.key, has_disk=self._disk is not None)
             self._next_key += 1
         former = viewer.open(message.view, view)
         self._views[message.key] = view
@@ -242,7 +254,11 @@ class Hub:
     def tick(self) -> bool:
         """Refresh the views that changed and serve who can take it; say whether nothing is left."""
         refreshed = self._refresh()
-        return self._serve() and refreshed
+        served = self._serve()
+        # After the serving: what memory has is seen at once, what the disk has a moment later.
+        if self._disk is not None and self._loop is not None:
+            self._disk.read(self._views.values(), self._loop)
+        return served and refreshed
 
     def _serve(self) -> bool:
         """Send who can take it what changed; say whether all of it went."""

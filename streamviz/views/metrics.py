@@ -14,7 +14,8 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from streamviz import __version__
 from streamviz.counters import HELP
-from streamviz.views.summaries import dropped_by_reason
+from streamviz.views.delivery import dropped_by_reason, workers_total
+from streamviz.views.summaries import journal_row
 
 if TYPE_CHECKING:
     from streamviz.views.parts import Dashboard
@@ -27,6 +28,8 @@ def _gauges(dashboard: Dashboard) -> dict[str, tuple[str, float]]:
     usage = dashboard.store.usage()
     runs = dashboard.roster.runs()
     hub = dashboard.hub
+    rows = workers_total(worker for run in runs for worker in run.workers)
+    disk = dashboard.journal()
     return {
         "bytes_held": ("Bytes that the store holds.", usage.bytes_held),
         "bytes_allowed": ("Bytes that the store may hold.", usage.bytes_allowed),
@@ -38,8 +41,19 @@ def _gauges(dashboard: Dashboard) -> dict[str, tuple[str, float]]:
         "ranks_live": ("Ranks that are live now.", sum(run.ranks_live for run in runs)),
         "rows_held_by_publishers": (
             "Rows that publishers hold unacknowledged, by their own count.",
-            sum(worker.held for run in runs for worker in run.workers),
+            rows["held"],
         ),
+        "rows_spilled_by_publishers": (
+            "Rows among those that are on publishers' disks.",
+            rows["spilled"],
+        ),
+        "rows_lost_with_publishers": (
+            "Rows sent by processes that are gone and never came; neither stored nor in a gap.",
+            rows["lost"],
+        ),
+        "journal_recording": ("1 while what comes is stored on disk.", disk.kind == "ok"),
+        "journal_bytes": ("Bytes that the recorded runs take on disk.", disk.bytes_used),
+        "journal_bytes_allowed": ("Bytes that they may take.", disk.bytes_allowed),
         "viewers": ("Pages connected.", hub.viewers),
         "viewers_allowed": ("Pages that may be connected.", hub.max_viewers),
         "views": ("Distinct views watched.", hub.views),
@@ -79,6 +93,8 @@ def server_status(dashboard: Dashboard, now: float) -> dict[str, object]:
         "gaps": totals["gaps_total"],
         "duplicates": total("frames_duplicate_total"),
         "bad_frames": totals["frames_bad_total"],
+        "journal": journal_row(dashboard.journal(), now),
+        "rows": workers_total(worker for run in runs for worker in run.workers),
         "bytes_held": usage.bytes_held,
         "bytes_allowed": usage.bytes_allowed,
         "sessions": dashboard.hub.viewers,

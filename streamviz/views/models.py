@@ -5,9 +5,9 @@ Law: pure functions and frozen values; no Bokeh, no tornado, no clock, no store.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -25,6 +25,8 @@ __all__ = [
     "MAX_GAPS",
     "MAX_LINES",
     "MAX_OLD",
+    "MAX_OLD_RANKS",
+    "MAX_OLD_WORKERS",
     "MODES",
     "Choice",
     "Line",
@@ -34,6 +36,7 @@ __all__ = [
     "choose",
     "evenly",
     "merge_gaps",
+    "reduce_old",
     "reduce_ranks",
 ]
 
@@ -46,8 +49,12 @@ COLUMNS = ("x", "t", "lo", "p10", "mid", "p90", "hi", "bad")
 MAX_LINES = 64
 """Most ranks that are drawn as lines of their own."""
 
-MAX_OLD = 8
-"""Most lines of earlier attempts."""
+MAX_OLD = 4
+"""Earlier attempts that are drawn apart; all before them are one line, which says so."""
+
+MAX_OLD_RANKS, MAX_OLD_WORKERS = 64, 256
+"""Most workers of one earlier attempt that are read, and of all of them: what is faint need not
+cost as much as what is live. Ranks are left out evenly, and the line's name says of how many."""
 
 MAX_GAPS = 256
 """Most gaps that a view names; beyond it the nearest are drawn as one."""
@@ -78,16 +85,27 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A worker that is drawn by name."""
+    """What is drawn by name: one worker, or the ranks of an earlier attempt folded into one."""
 
-    source: Source
+    sources: tuple[Source, ...]
+    """Newest attempt first; where several have a bucket, the newest attempt's ranks count."""
     kind: Literal["outlier", "rank", "old"]
+    label: str
+
+    @classmethod
+    def of(cls, source: Source, kind: Literal["outlier", "rank"]) -> Line:
+        """Name one rank's latest attempt."""
+        return cls((source,), kind, f"r{source.rank}")
 
     def as_json(self) -> dict[str, object]:
         """Return the entry of a chunk's ``lines``."""
-        rank, attempt = self.source.rank, self.source.attempt
-        label = f"r{rank} attempt {attempt}" if self.kind == "old" else f"r{rank}"
-        return {"rank": rank, "attempt": attempt, "label": label, "kind": self.kind}
+        alone = self.sources[0].rank if len(self.sources) == 1 else None
+        return {
+            "rank": alone,
+            "attempt": self.sources[0].attempt,
+            "label": self.label,
+            "kind": self.kind,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +114,22 @@ class Choice:
 
     current: tuple[Source, ...]
     """The latest attempt of every chosen rank, by rank: what the band is made of."""
-    old: tuple[Source, ...]
-    """Some earlier attempts, newest first."""
+    old: tuple[Line, ...]
+    """Earlier attempts, newest first."""
     workers: tuple[int, ...] = ()
     """The store's indices of all of them."""
 
 
-def choose(workers: Iterable[tuple[int, int, int]], ranks: RankSet | None) -> Choice:
+def choose(
+    workers: Iterable[tuple[int, int, int]], ranks: RankSet | None, mode: Mode = "band"
+) -> Choice:
     """Choose the workers of a view.
 
     Args:
         workers: Index, rank and attempt of each worker of the run.
         ranks: The ranks asked for; ``None`` for all.
+        mode: Whether ranks are drawn one by one: then their earlier attempts are too, while they
+            are few.
     """
     latest: dict[int, Source] = {}
     earlier: list[Source] = []
@@ -122,22 +144,57 @@ def choose(workers: Iterable[tuple[int, int, int]], ranks: RankSet | None) -> Ch
             earlier.append(held)
         else:
             earlier.append(source)
-    # Newest attempt first and few of each, so that every attempt is seen before any rank twice.
-    by_attempt: dict[int, list[Source]] = {}
-    for source in sorted(earlier, key=lambda source: (-source.attempt, source.rank)):
-        by_attempt.setdefault(source.attempt, []).append(source)
-    old = [
-        group[turn] for turn in range(MAX_OLD) for group in by_attempt.values() if turn < len(group)
-    ][:MAX_OLD]
-    current = [latest[rank] for rank in sorted(latest)]
-    indices = tuple(source.worker for source in (*current, *old))
-    return Choice(tuple(current), tuple(old), indices)
+    current = tuple(latest[rank] for rank in sorted(latest))
+    earlier.sort(key=lambda source: (-source.attempt, source.rank))
+    one_by_one = mode == "lines" and len(earlier) <= MAX_OLD
+    old = tuple(_old_lines(earlier, alone=len(current) == 1, one_by_one=one_by_one))
+    indices = [source.worker for source in current]
+    indices += [source.worker for line in old for source in line.sources]
+    return Choice(current, old, tuple(indices))
+
+
+def _old_lines(earlier: Sequence[Source], *, alone: bool, one_by_one: bool) -> Iterator[Line]:
+    """Yield the lines of earlier attempts, newest first.
+
+    Args:
+        earlier: By attempt, newest first, then by rank.
+        alone: Whether all are of one rank, which need not be named then.
+        one_by_one: Whether each rank is a line of its own.
+    """
+
+    def named(source: Source) -> Line:
+        attempt = f"attempt {source.attempt}"
+        return Line((source,), "old", attempt if alone else f"r{source.rank} {attempt}")
+
+    if one_by_one:
+        yield from map(named, earlier)
+        return
+    attempts = [(number, list(of)) for number, of in groupby(earlier, lambda one: one.attempt)]
+    attempts = attempts[:MAX_OLD_WORKERS]
+    if not attempts:
+        return
+    most = max(1, min(MAX_OLD_RANKS, MAX_OLD_WORKERS // len(attempts)))
+    for number, sources in attempts[:MAX_OLD]:
+        some = [sources[i] for i in evenly(len(sources), most)]
+        if len(sources) == 1:
+            yield named(sources[0])
+        else:
+            of = "" if len(some) == len(sources) else f", {len(some)} of {len(sources)} ranks"
+            yield Line(tuple(some), "old", f"attempt {number}{of}")
+    rest = attempts[MAX_OLD:]
+    if rest:
+        first, last = rest[-1][0], rest[0][0]
+        label = f"attempt {first}" if first == last else f"attempts {first} to {last}"
+        every = [sources[i] for _, sources in rest for i in evenly(len(sources), most)]
+        yield Line(tuple(every), "old", label)
 
 
 def evenly(count: int, most: int) -> list[int]:
     """Return at most ``most`` indices below ``count``, spread evenly, both ends among them."""
     if count <= most:
         return list(range(count))
+    if most == 1:
+        return [0]
     return [round(i * (count - 1) / (most - 1)) for i in range(most)]
 
 
@@ -155,15 +212,42 @@ def reduce_ranks(grid: Grid, columns: npt.NDArray[np.intp]) -> Floats:
     of = slice(None) if len(columns) == grid.mean.shape[1] else columns
     out = np.empty((len(COLUMNS), len(grid.bucket)))
     out[0] = grid.bucket << grid.shift
-    time = grid.time[:, of]
-    there = ~np.isnan(time)
-    # A bucket without any of these ranks has no time: NaN is the answer, not a cause to warn.
-    with np.errstate(invalid="ignore"):
-        out[1] = np.where(there, time, 0.0).sum(axis=1) / there.sum(axis=1)
+    out[1] = _mean_time(grid.time[:, of])
     made = band(grid.mean[:, of], grid.vmin[:, of], grid.vmax[:, of])
     out[2:7] = made.lo, made.p10, made.mid, made.p90, made.hi
     out[7] = grid.bad[:, of].sum(axis=1)
     return out
+
+
+def reduce_old(grid: Grid, columns: Sequence[npt.NDArray[np.intp]]) -> Floats:
+    """Fold earlier attempts into one line.
+
+    Args:
+        grid: B buckets of N workers.
+        columns: Which of the N are of each attempt, newest attempt first.
+
+    Returns:
+        Shape (2, B): the median over the ranks of the newest attempt that has the bucket, and their
+        mean time; NaN where none has.
+    """
+    value, time = np.full((2, len(grid.bucket)), np.nan)
+    for of in columns:
+        absent = np.isnan(time)
+        if not absent.any():
+            break
+        means = grid.mean[absent][:, of]
+        value[absent] = means[:, 0] if len(of) == 1 else band(means, means, means).mid
+        time[absent] = _mean_time(grid.time[absent][:, of])
+    return np.stack((value, time))
+
+
+def _mean_time(time: Floats) -> Floats:
+    """Return the mean over the ranks that are there, NaN where none is."""
+    there = ~np.isnan(time)
+    # A bucket without any of these ranks has no time: NaN is the answer, not a cause to warn.
+    with np.errstate(invalid="ignore"):
+        mean: Floats = np.where(there, time, 0.0).sum(axis=1) / there.sum(axis=1)
+    return mean
 
 
 def merge_gaps(

@@ -20,6 +20,7 @@ from bokeh.server.views.static_handler import StaticHandler
 from tornado.web import StaticFileHandler
 
 from streamviz import __version__
+from streamviz.clock import wall_time
 from streamviz.views.access import Door, Guarded, Refusal, page_of_text
 from streamviz.views.figures import Y_SCALES, panel
 
@@ -131,6 +132,7 @@ def _walk(folder: Traversable, above: str = "") -> list[tuple[str, Traversable]]
 class _StaticAnswer(Guarded):
     """Answers with bytes that the browser keeps, and asks about before it uses them again."""
 
+    for_one_run = True
     library: Library
 
     def initialize(self, *, door: Door, library: Library) -> None:  # type: ignore[override]
@@ -199,27 +201,46 @@ class PageHandler(_StaticAnswer):
             super().get(name)
             return
         # The last one wins, as with every other argument.
-        if not self.door.knows_token(self.get_query_argument("token")):
-            self.door.count("token")
-            raise Refusal(
-                403,
-                "The token in this address is not the one of this server: it gets a new one at "
-                "each start. Open the address that it printed last.",
-            )
-        if self.door.token is not None:
-            self.set_cookie(
-                self.door.cookie,
-                self.door.token,
-                path=self.door.cookie_path,
-                httponly=True,
-                samesite="Strict",
-                secure=self.request.protocol == "https",
-            )
+        self._take(self.get_query_argument("token"))
         # A relative answer, so that a proxy's own name and path stay as they are.
         rest = [part for part in self.request.query.split("&") if not part.startswith("token=")]
         self.redirect("?".join(filter(None, (f"{self.door.prefix}/", "&".join(rest)))))
 
     head = get
+
+    def _take(self, token: str) -> None:
+        """Put the token of an address into its cookie.
+
+        Raises:
+            Refusal: 403 for one that is not known.
+        """
+        door = self.door
+        if door.token is None:
+            return
+        if door.knows_token(token):
+            self._keep(door.cookie, door.token, None)
+            return
+        share = door.share_of(token)
+        if share is None:
+            door.count("token")
+            raise Refusal(
+                403,
+                "The token in this address is not one of this server: it gets a new one at each "
+                "start, and shared links end. Open the address that it printed last, or ask for "
+                "a new link.",
+            )
+        self._keep(door.share_cookie, token, max(int(share.until - wall_time()), 1))
+
+    def _keep(self, cookie: str, token: str, max_age: int | None) -> None:
+        self.set_cookie(
+            cookie,
+            token,
+            path=self.door.cookie_path,
+            max_age=max_age,
+            httponly=True,
+            samesite="Strict",
+            secure=self.door.behind_proxy or self.request.protocol == "https",
+        )
 
     def finish_error(self, sentence: str) -> None:
         """Answer a refusal with a small page."""
@@ -229,6 +250,8 @@ class PageHandler(_StaticAnswer):
 
 class BokehFileHandler(Guarded, StaticHandler):
     """``/static/…``: BokehJS, out of Bokeh's own folder and behind the same door."""
+
+    for_one_run = True
 
     def initialize(self, *, door: Door, path: str) -> None:  # type: ignore[override]
         """Take the rules and Bokeh's own argument, its folder."""

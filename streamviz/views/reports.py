@@ -6,15 +6,19 @@ Law: each text is made once, however many pages are told.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
 from streamviz.clock import monotonic_time, wall_time
 from streamviz.errors import UnknownSeries
+from streamviz.journal.state import NOT_RECORDED, JournalState
+from streamviz.views.delivery import delivery, dropped_by_reason, duplicates
 from streamviz.views.messages import text_of
 from streamviz.views.summaries import (
-    dropped_by_reason,
+    attempt_of,
+    journal_row,
     newest_active,
     run_detail,
     run_row,
@@ -31,6 +35,8 @@ _LAG_SAMPLES = 32
 _LAG_FADES_S = 2.0
 _RATE_NOTES = 9
 """Two seconds of beats."""
+MAX_CUT_TOLD = 3
+"""Names told of those that are past a cap on metrics."""
 
 
 @dataclass(slots=True, eq=False)
@@ -52,9 +58,17 @@ class Reports:
     Attributes:
         runs: The text of the list of runs.
         runs_version: Grows whenever that list changed in more than its times.
+        journal: Says how recording goes.
     """
 
-    def __init__(self, store: Store, roster: Roster, counters: Counters) -> None:
+    def __init__(
+        self,
+        store: Store,
+        roster: Roster,
+        counters: Counters,
+        journal: Callable[[], JournalState] = lambda: NOT_RECORDED,
+    ) -> None:
+        self.journal = journal
         self.runs = text_of("runs", runs=[])
         self.runs_version = 0
         self._store = store
@@ -109,20 +123,29 @@ class Reports:
         if info is None:
             detail = None
             if name is not None:
-                detail = text_of("run", run=name, metrics=[], workers=[], started=None)
+                detail = text_of(
+                    "run",
+                    run=name,
+                    metrics=[],
+                    workers=[],
+                    duplicates=[],
+                    started=None,
+                    overflow=[],
+                )
             return RunReport(name, None, (name,), detail)
         try:
             structure = self._store.structure(info.run)
         except UnknownSeries:
             structure = -1
         states = [(worker.rank, worker.attempt, worker.state) for worker in info.workers]
-        version = (name, structure, states)
+        cut = self._store.usage().overflow_names.get(info.run, ())[:MAX_CUT_TOLD]
+        version = (name, structure, states, duplicates(info), cut)
         held = self._details.get(name)
         if held is not None and held.version == version:
             detail = held.detail
         else:
             metrics = self._store.metrics(info.run) if structure >= 0 else []
-            detail = text_of("run", **run_detail(info, metrics))
+            detail = text_of("run", **run_detail(info, metrics), overflow=cut)
         report = self._details[name] = RunReport(name, info, version, detail)
         return report
 
@@ -152,9 +175,12 @@ class Reports:
             ranks_live=row.get("ranks_live", 0),
             ranks_expected=row.get("ranks_expected", 0),
             step=max((step for step in steps if step is not None), default=None),
+            attempt=None if info is None else attempt_of(info),
             samples_per_s=self._samples_per_s(),
             dropped=0 if info is None else sum(dropped_by_reason([info]).values()),
             gaps=0 if info is None else self._gaps(info.run),
+            delivery=None if info is None else delivery(info),
+            journal=journal_row(self.journal(), now),
             nonfinite=self._counters.total("nonfinite_total"),
             memory_used=usage.bytes_held,
             memory_allowed=usage.bytes_allowed,

@@ -6,23 +6,42 @@ the few rows by which outliers are found.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from streamviz.insight.outliers import outliers
-from streamviz.views.models import COLUMNS, MAX_LINES, Choice, Line, Mode, evenly, reduce_ranks
+from streamviz.views.models import (
+    COLUMNS,
+    MAX_LINES,
+    Choice,
+    Line,
+    Mode,
+    Source,
+    evenly,
+    reduce_old,
+    reduce_ranks,
+)
 
 if TYPE_CHECKING:
     from streamviz.store import Grid
     from streamviz.views.encoding import Floats
 
-__all__ = ["MAX_OUTLIERS", "OUTLIER_ROWS", "Rows"]
+__all__ = ["MAX_OUTLIERS", "MAX_STARTS", "OUTLIER_ROWS", "Rows", "Start"]
 
 MAX_OUTLIERS = 3
 OUTLIER_ROWS = 32
 """Buckets by which outliers are judged."""
+
+MAX_STARTS = 16
+"""Most starts of attempts that a view marks, the newest ones."""
+
+Start = tuple[int, float, str]
+"""Step and wall time (seconds since the epoch) of an attempt's first bucket, and its name."""
 
 _NO_COLUMNS = np.empty(0, np.intp)
 
@@ -32,21 +51,27 @@ class Rows:
 
     Attributes:
         shift: A bucket spans ``2**shift`` steps.
-        lines: Who is drawn by name, in the order of their values.
+        lines: Who is drawn by name, in the order of their values; earlier attempts last.
         ranks: How many ranks the band is made of.
+        attempt: The newest attempt among them.
+        starts: Where attempts begin but for the first, by step.
     """
 
     def __init__(self, mode: Mode) -> None:
         self.shift = 0
         self.lines: list[Line] = []
         self.ranks = 0
+        self.attempt = 0
+        self.starts: list[Start] = []
         self._mode = mode
         self._workers: tuple[int, ...] = ()
         self._bucket = np.empty(0, np.int64)
         self._values: Floats = np.empty((len(COLUMNS), 0))
-        """The columns, then the lines; shape (columns + lines, rows)."""
+        """The columns, the lines, the times of the old ones; shape (all of these, rows)."""
         self._band: npt.NDArray[np.intp] = _NO_COLUMNS
         self._drawn: npt.NDArray[np.intp] = _NO_COLUMNS
+        self._old: list[list[npt.NDArray[np.intp]]] = []
+        """For each line of earlier attempts its columns, by attempt."""
         self._absent: npt.NDArray[np.intp] = _NO_COLUMNS
         self._recent: Floats = np.empty((0, 0))
         self._standing_out: set[int] = set()
@@ -69,21 +94,56 @@ class Rows:
         column = {worker: i for i, worker in enumerate(grid.workers)}
         silent: npt.NDArray[np.bool_] = np.asarray(np.isnan(grid.time).all(axis=0))
         self._absent = np.flatnonzero(silent)
-        # A rank that never sent this metric is none of the ranks that agree or differ in it.
-        shown = [source for source in choice.current if not silent[column[source.worker]]]
-        old = [source for source in choice.old if not silent[column[source.worker]]]
+
+        def heard(sources: Sequence[Source]) -> list[Source]:
+            # A rank that never sent this metric is none of those that agree or differ in it.
+            return [source for source in sources if not silent[column[source.worker]]]
+
+        def columns_of(sources: Iterable[Source]) -> npt.NDArray[np.intp]:
+            return np.array([column[source.worker] for source in sources], np.intp)
+
+        shown = heard(choice.current)
+        old = [replace(line, sources=tuple(heard(line.sources))) for line in choice.old]
+        old = [line for line in old if line.sources]
         self.shift, self._workers, self.ranks = grid.shift, tuple(grid.workers), len(shown)
-        self._band = np.array([column[source.worker] for source in shown], np.intp)
+        self.attempt = max((source.attempt for source in shown), default=0)
+        self._band = columns_of(shown)
         self._recent = grid.mean[-OUTLIER_ROWS:, self._band]
         if self._mode == "lines":
-            named = [Line(shown[i], "rank") for i in evenly(len(shown), MAX_LINES)]
+            named = [Line.of(shown[i], "rank") for i in evenly(len(shown), MAX_LINES)]
         else:
             self._standing_out = self._judge()
-            named = [Line(shown[i], "outlier") for i in sorted(self._standing_out)]
-        self.lines = named + [Line(source, "old") for source in old]
-        self._drawn = np.array([column[line.source.worker] for line in self.lines], np.intp)
+            named = [Line.of(shown[i], "outlier") for i in sorted(self._standing_out)]
+        self.lines = named + old
+        self._drawn = columns_of(line.sources[0] for line in named)
+        self._old = [
+            [columns_of(of) for _, of in groupby(line.sources, lambda source: source.attempt)]
+            for line in old
+        ]
+        self.starts = self._find_starts(
+            grid, [*shown, *(one for line in old for one in line.sources)]
+        )
         self._bucket = grid.bucket
         self._values = self._reduce(grid)
+
+    def _find_starts(self, grid: Grid, sources: Sequence[Source]) -> list[Start]:
+        """Find the first bucket of every attempt but the first of all."""
+        column = {worker: i for i, worker in enumerate(grid.workers)}
+        by_attempt: dict[int, list[Source]] = {}
+        for source in sources:
+            by_attempt.setdefault(source.attempt, []).append(source)
+        several = len({source.rank for source in sources}) > 1
+        found: list[Start] = []
+        for attempt in sorted(by_attempt, reverse=True)[:MAX_STARTS]:
+            if attempt == min(by_attempt):
+                break
+            of = by_attempt[attempt]
+            times = grid.time[:, [column[source.worker] for source in of]]
+            row = int(np.argmax(~np.isnan(times).all(axis=1)))
+            whose = f"r{of[0].rank} " if several and len(of) == 1 else ""
+            name = f"{whose}attempt {attempt}"
+            found.append((int(grid.bucket[row]) << grid.shift, float(np.nanmin(times[row])), name))
+        return sorted(found)
 
     def splice(self, grid: Grid) -> int:
         """Put a grid in place of the rows from its first bucket on.
@@ -109,8 +169,13 @@ class Rows:
         return self._mode == "band" and self._judge() != self._standing_out
 
     def values(self, start: int) -> Floats:
-        """Return the columns and then the lines from a row on: shape (columns + lines, rows)."""
+        """Return what there is from a row on: the columns, the lines, the times of the old ones."""
         return self._values[:, start:]
+
+    @property
+    def times(self) -> int:
+        """How many of the lines, the last ones, have times of their own."""
+        return len(self._old)
 
     def _judge(self) -> set[int]:
         if not len(self._band):
@@ -124,4 +189,6 @@ class Rows:
             columns[0], columns[-1] = grid.bucket << grid.shift, 0
         else:
             columns = reduce_ranks(grid, self._band)
-        return np.concatenate((columns, grid.mean[:, self._drawn].T))
+        old = np.array([reduce_old(grid, of) for of in self._old])
+        old = old.reshape(len(self._old), 2, len(grid.bucket))
+        return np.concatenate((columns, grid.mean[:, self._drawn].T, old[:, 0], old[:, 1]))

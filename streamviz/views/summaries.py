@@ -5,17 +5,19 @@ Law: pure functions of snapshots; the time is handed in.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from streamviz.ingest.liveness import WorkerState
+from streamviz.views.delivery import delivery, duplicates
 
 if TYPE_CHECKING:
     from streamviz.ingest.roster import RunInfo
+    from streamviz.journal.state import JournalState
 
 __all__ = [
-    "dropped_by_reason",
+    "attempt_of",
+    "journal_row",
     "newest_active",
     "run_detail",
     "run_for_api",
@@ -36,13 +38,26 @@ def newest_active(runs: Sequence[RunInfo]) -> RunInfo | None:
     return newest[-1] if newest else None
 
 
-def dropped_by_reason(runs: Iterable[RunInfo]) -> dict[str, int]:
-    """Return how many rows the publishers of some runs had to drop, by their own count."""
-    total: Counter[str] = Counter()
-    for run in runs:
-        for worker in run.workers:
-            total.update(worker.dropped)
-    return dict(total)
+def attempt_of(run: RunInfo) -> int:
+    """Return the number of a run's newest attempt."""
+    return max((worker.attempt for worker in run.workers), default=0)
+
+
+def journal_row(state: JournalState, now: float) -> dict[str, object]:
+    """Return how recording goes, for the page and the API.
+
+    Args:
+        state: The recorder's snapshot.
+        now: Server wall time, seconds since the epoch.
+    """
+    return {
+        "kind": state.kind,
+        "since_s": None if state.since is None else max(0.0, now - state.since),
+        "detail": state.detail,
+        "bytes_used": state.bytes_used,
+        "bytes_allowed": state.bytes_allowed,
+        "path": state.path,
+    }
 
 
 def run_row(run: RunInfo) -> dict[str, object]:
@@ -53,6 +68,7 @@ def run_row(run: RunInfo) -> dict[str, object]:
         "ranks_live": run.ranks_live,
         "ranks_expected": run.ranks_expected,
         "attempts": run.attempts,
+        "attempt": attempt_of(run),
         "started": run.started,
         "last_time": run.last_time,
     }
@@ -72,6 +88,7 @@ def run_detail(run: RunInfo, metrics: Sequence[str]) -> dict[str, object]:
             }
             for worker in run.workers
         ],
+        "duplicates": duplicates(run),
         "started": run.started,
     }
 
@@ -94,6 +111,7 @@ def run_for_api(run: RunInfo, metrics: Sequence[str], now: float) -> dict[str, o
                 "rank": worker.rank,
                 "world_size": worker.world_size,
                 "host": worker.host,
+                "pid": worker.pid,
                 "attempt": worker.attempt,
                 "state": worker.state.value,
                 "last_step": worker.last_step,
@@ -101,5 +119,7 @@ def run_for_api(run: RunInfo, metrics: Sequence[str], now: float) -> dict[str, o
             }
             for worker in run.workers
         ],
+        "duplicates": duplicates(run),
+        "delivery": delivery(run),
         "metrics": list(metrics),
     }

@@ -11,12 +11,14 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from streamviz.errors import UnknownSeries
+from streamviz.views.depth import DISK_EVERY_S, is_coarse
 from streamviz.views.encoding import chunk_bytes
 from streamviz.views.models import COLUMNS, Choice, ViewKey, choose, merge_gaps
 from streamviz.views.rows import Rows
 
 if TYPE_CHECKING:
-    from streamviz.store import Cursor, Store
+    from streamviz.store import Cursor, Grid, Store
+    from streamviz.views.depth import Deep
 
 __all__ = ["HISTORY", "LiveView"]
 
@@ -41,11 +43,19 @@ class LiveView:
         newest: Wall time of the newest sample of its ranks, seconds; ``None`` without one.
         refreshed_at: Monotonic time of the last refresh, seconds.
         reading: Whether another thread is refreshing it; till it is done nobody else touches it.
+        disk_due: Monotonic time from which on its range should be read from the disk, seconds;
+            ``inf`` while what memory holds is as fine as was asked for.
     """
 
-    def __init__(self, number: int, key: ViewKey) -> None:
+    def __init__(self, number: int, key: ViewKey, *, has_disk: bool = False) -> None:
         self.number = number
         self.key = key
+        self.disk_due = inf
+        self._may_go_deep = has_disk and (key.start is not None or key.stop is not None)
+        self._deep: Deep | None = None
+        """What the rows are, if they come from the disk."""
+        self._is_coarse = False
+        """Whether memory has its range less fine than was asked for."""
         self.version = 0
         self.newest: float | None = None
         self.refreshed_at = -inf
@@ -104,13 +114,13 @@ class LiveView:
                 return False
             if self._cursor is not None and written == self._written:
                 return False
-            changed = self._read(store)
-            if now - self._judged_at >= OUTLIERS_EVERY_S:
+            changed = self._read(store, now)
+            if self._deep is None and now - self._judged_at >= OUTLIERS_EVERY_S:
                 self._judged_at = now
                 if self._rows.outliers_moved():
                     # A rank that was folded so far is drawn from its start: read it all again.
                     self._cursor = None
-                    changed = self._read(store)
+                    changed = self._read(store, now)
         except UnknownSeries:
             # Asked for before its first sample came, or before the run did: it is empty till then.
             return False
@@ -132,11 +142,11 @@ class LiveView:
         if structure == self._structure or not due:
             return
         self._structure, self._chosen_at = structure, now
-        choice = choose(store.workers(self.key.run), self.key.ranks)
+        choice = choose(store.workers(self.key.run), self.key.ranks, self.key.mode)
         if choice != self._choice:
             self._choice, self._cursor = choice, None
 
-    def _read(self, store: Store) -> bool:
+    def _read(self, store: Store, now: float) -> bool:
         key = self.key
         changes = store.changes(
             key.run,
@@ -149,18 +159,55 @@ class LiveView:
         )
         self._cursor = changes.cursor
         grid = changes.grid
+        self.newest = changes.newest
         if changes.reset:
+            if self._stays_deep(grid, now):
+                return False
             self._rows.replace(grid, self._choice)
             self._advance(None)
         elif not len(grid.bucket):
             return False
+        elif self._deep is not None:
+            self.disk_due = min(self.disk_due, now + DISK_EVERY_S)
+            return False
         elif self._rows.fits(grid):
             self._advance(self._rows.splice(grid))
+            if self._is_coarse:
+                self.disk_due = min(self.disk_due, now + DISK_EVERY_S)
         else:
             # Rows on another grid cannot be spliced; whatever the store meant, all of it is right.
             self._cursor = None
-            return self._read(store)
-        self._complete, self.newest = grid.complete, changes.newest
+            return self._read(store, now)
+        self._complete = grid.complete
+        return True
+
+    # -- reading the disk ----------------------------------------------------------------------
+
+    def _stays_deep(self, grid: Grid, now: float) -> bool:
+        """Decide whether the disk is wanted; say whether its rows are kept till it has answered."""
+        self._is_coarse = self._may_go_deep and is_coarse(grid, self.key.points)
+        if not self._is_coarse:
+            self._deep, self.disk_due = None, inf
+            return False
+        kept = self._deep is not None and self._deep.choice == self._choice
+        self.disk_due = now + DISK_EVERY_S if kept else now
+        if not kept:
+            self._deep = None
+        return kept
+
+    @property
+    def choice(self) -> Choice:
+        """Who stands behind it."""
+        return self._choice
+
+    def take_deep(self, deep: Deep | None) -> bool:
+        """Show what the disk has, if it is finer and still wanted; say whether it is shown."""
+        if deep is None or deep.choice != self._choice:
+            return False
+        if self._deep is None and deep.rows.shift >= self._rows.shift:
+            return False
+        self._deep, self._rows, self._complete = deep, deep.rows, deep.complete
+        self._advance(None)
         return True
 
     def take_gaps(self, store: Store) -> bool:
@@ -229,7 +276,10 @@ class LiveView:
             "shift": rows.shift,
             "columns": COLUMNS,
             "lines": [line.as_json() for line in rows.lines],
+            "times": rows.times,
             "ranks": rows.ranks,
+            "attempt": rows.attempt,
+            "starts": rows.starts,
             "complete": self._complete,
         }
         if with_gaps:

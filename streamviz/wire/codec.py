@@ -1,15 +1,13 @@
 """Frames to bytes and back, under explicit limits.
 
-Law: the only file that knows msgpack. For any bytes whatever, :func:`decode` returns a frame or
-raises :class:`~streamviz.errors.DecodeError` with one of :data:`REASONS`, and nothing else.
+Law: for any bytes whatever, :func:`decode` returns a frame or raises
+:class:`~streamviz.errors.DecodeError` with one of :data:`REASONS`, and nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NoReturn
-
-import msgpack
 
 from streamviz.errors import DecodeError, EncodeError
 from streamviz.wire.frames import (
@@ -30,6 +28,14 @@ from streamviz.wire.frames import (
     Span,
 )
 from streamviz.wire.names import name_fault
+from streamviz.wire.packing import (
+    FRAME_LENGTH,
+    MAX_BATCHES,
+    MAX_CONFIG_ENTRIES,
+    MAX_FRAME_BYTES,
+    pack,
+    unpack,
+)
 
 __all__ = [
     "MAX_BATCHES",
@@ -47,17 +53,14 @@ __all__ = [
     "encode_ack",
 ]
 
-MAX_FRAME_BYTES = 1 << 20
-MAX_BATCHES = 4096
-"""Batches in a frame."""
 MAX_METRICS = 4096
 """Names in a schema."""
 MAX_SCHEMAS = 65536
 """Schema ids of a stream."""
 MAX_TOTALS = 256
 """Reasons that a heartbeat may tell apart, dropped and refused each."""
-MAX_CONFIG_ENTRIES, MAX_CONFIG_DEPTH = 16_384, 8
-"""Values in a configuration, lists and maps themselves included, and how deep they may nest."""
+MAX_CONFIG_DEPTH = 8
+"""How deep lists and maps of a configuration may nest."""
 MAX_FLUSH_MS = 60_000
 """Longest pace that an acknowledgement may ask for, milliseconds."""
 
@@ -65,16 +68,6 @@ REASONS = ("too large", "not msgpack", "not a frame", "other version", "unknown 
 """Why a frame may be refused."""
 
 _MAX_COUNT = 2**63 - 1
-_FRAME_LENGTH = 7
-_UNPACK = {
-    "raw": False,
-    "strict_map_key": True,
-    "max_str_len": 65536,
-    "max_bin_len": MAX_FRAME_BYTES,
-    "max_array_len": 65536,
-    "max_map_len": 4096,
-    "max_ext_len": 0,
-}
 
 
 def encode(frame: Frame) -> bytes:
@@ -85,7 +78,7 @@ def encode(frame: Frame) -> bytes:
     """
     kind, seq, body = _body(frame)
     array = [PROTOCOL_VERSION, kind, frame.stream, seq, frame.wall, frame.mono, body]
-    data: bytes = msgpack.packb(array)
+    data = pack(array)
     if len(data) > MAX_FRAME_BYTES:
         raise EncodeError(f"frame of {len(data)} bytes is over the limit of {MAX_FRAME_BYTES}")
     return data
@@ -109,8 +102,7 @@ def _body(frame: Frame) -> tuple[int, int, object]:
 
 def encode_ack(ack: Ack) -> bytes:
     """Return an acknowledgement's bytes."""
-    data: bytes = msgpack.packb([PROTOCOL_VERSION, Kind.ACK, *ack])
-    return data
+    return pack([PROTOCOL_VERSION, Kind.ACK, *ack])
 
 
 def decode_ack(data: bytes) -> Ack:
@@ -138,8 +130,8 @@ def decode(data: bytes) -> Frame:
         DecodeError: They are none; ``reason`` says why.
     """
     array = _unpack(data)
-    if len(array) != _FRAME_LENGTH:
-        _refuse("not a frame", f"a frame has {_FRAME_LENGTH} elements, found {len(array)}")
+    if len(array) != FRAME_LENGTH:
+        _refuse("not a frame", f"a frame has {FRAME_LENGTH} elements, found {len(array)}")
     _, kind, stream, seq, wall, mono, body = array
     if type(stream) is not bytes or len(stream) != STREAM_ID_BYTES:
         _refuse("bad field", f"stream is {STREAM_ID_BYTES} bytes")
@@ -156,13 +148,7 @@ _Header = tuple[bytes, int, float, float]
 
 
 def _unpack(data: bytes) -> list[object]:
-    if len(data) > MAX_FRAME_BYTES:
-        _refuse("too large", f"{len(data)} bytes, the limit is {MAX_FRAME_BYTES}")
-    try:
-        array = msgpack.unpackb(data, **_UNPACK)
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        # What msgpack raises for damaged, trailing, over-long or too deeply nested input.
-        raise DecodeError("not msgpack", str(error)[:80]) from None
+    array = unpack(data)
     if type(array) is not list or len(array) < 2:
         _refuse("not a frame", "a frame is an array")
     if array[0] != PROTOCOL_VERSION or type(array[0]) is not int:

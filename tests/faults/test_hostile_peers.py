@@ -4,37 +4,20 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import msgpack
 import pytest
-import zmq
+from rawsocket import dealer
 from serving import ServerProcess, wait_until
 
 import streamviz
 from streamviz.wire.codec import MAX_FRAME_BYTES, encode
 from streamviz.wire.frames import Batch, Hello, Samples, Schema
-
-
-@contextmanager
-def dealer(endpoint: str) -> Iterator[zmq.Socket[bytes]]:
-    """A bare socket to the ingest port."""
-    context = zmq.Context()
-    raw: zmq.Socket[bytes] = context.socket(zmq.DEALER)
-    raw.setsockopt(zmq.LINGER, 2000)
-    raw.connect(endpoint)
-    try:
-        yield raw
-    finally:
-        raw.close()
-        context.term()
 
 
 def hello(stream: bytes, run: str) -> bytes:
@@ -170,27 +153,3 @@ def test_a_process_without_descriptors_trains_on(spare: int) -> None:
 
     assert (ended.returncode, ended.stdout) == (0, "trained\n"), ended.stderr
     assert len(ended.stderr.splitlines()) == 1, ended.stderr
-
-
-def test_many_ranks_at_once() -> None:
-    """A server takes in two hundred ranks that come at the same moment, each of them whole."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
-    running = ServerProcess()
-    publishers = [
-        streamviz.Publisher(running.ingest, run="many", rank=rank, world_size=200)
-        for rank in range(200)
-    ]
-    try:
-        for step in range(20):
-            for rank, publisher in enumerate(publishers):
-                publisher.send({"m": float(rank)}, step=step)
-        assert all(publisher.flush(30) for publisher in publishers)
-        series = running.series("many", "m")
-        assert [entry["rank"] for entry in series] == list(range(200))
-        assert all(entry["step"] == list(range(20)) for entry in series)
-    finally:
-        for publisher in publishers:
-            publisher.close()
-        running.stop()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -258,6 +258,6 @@ def test_infinitely_many_calls_stay_within_bounds() -> None:
     totals = publisher.totals()
     publisher.close()
 
-    assert publisher._outgoing.held_bytes <= 200_000 + 70_000
+    assert publisher._stream.outgoing.held_bytes <= 200_000 + 70_000
     assert sum(totals.dropped.values()) > 50_000
     assert math.isclose(totals.sent, 100_000, abs_tol=0)

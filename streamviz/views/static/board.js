@@ -1,11 +1,19 @@
 // All charts of a run: in groups, filtered, alive only where they are near the screen.
+//
+// A run may have ten thousand metrics: cards are made for the first of them, and for more when asked.
 
-import { plural } from "./format.js";
+import { whole } from "./format.js";
+import { CARDS_OF_GROUP, Group, moreButton } from "./group.js";
 import { Panel } from "./panel.js";
+import { removeLater } from "./plot.js";
 
 /** Charts this close to the screen get data; charts further away than FAR give everything back. */
 const NEAR = "160px 0px";
 const FAR = "1600px 0px";
+
+/** Cards that are made without asking, of all groups together, and groups that are. */
+const CARDS = 384;
+const GROUPS = 192;
 
 /** Groups people look at first, and those they look at last; between them the order of names. */
 const FIRST = ["train", "training", "loss", "val", "valid", "validation", "eval", "test", ""];
@@ -19,9 +27,11 @@ export class Board {
   constructor(root, app) {
     this.root = root;
     this.app = app;
-    /** @type {Map<string, Panel>} by metric */
+    /** @type {string[]} of the run, in the server's order */
+    this.metrics = [];
+    /** @type {Map<string, Panel>} by metric: those that have a card */
     this.panels = new Map();
-    /** @type {Map<string, Group>} by name */
+    /** @type {Map<string, Group>} by name, in the order they are shown in */
     this.groups = new Map();
     /** @type {Set<string>} names of groups the person has closed */
     this.closed = new Set();
@@ -32,7 +42,13 @@ export class Board {
     this.noMatch = document.createElement("p");
     this.noMatch.className = "no-match";
     this.noMatch.hidden = true;
-    root.append(this.noMatch);
+    this.groupsAtMost = GROUPS;
+    this.moreGroups = moreButton(() => {
+      this.groupsAtMost += GROUPS;
+      this.#arrange();
+    });
+    root.append(this.noMatch, this.moreGroups);
+    this.text = "";
     this.matching = 0;
   }
 
@@ -43,20 +59,37 @@ export class Board {
 
   /** @param {string[]} metrics in natural order */
   show(metrics) {
+    this.metrics = metrics;
+    /** @type {Map<string, string[]>} */
+    const names = new Map();
+    for (const metric of metrics) {
+      const slash = metric.indexOf("/");
+      const name = slash > 0 ? metric.slice(0, slash) : "";
+      const list = names.get(name);
+      if (list) list.push(metric);
+      else names.set(name, [metric]);
+    }
+    for (const [name, list] of names) {
+      const group = this.groups.get(name) ?? this.#newGroup(name);
+      group.metrics = list;
+      this.groups.set(name, group);
+    }
     const wanted = new Set(metrics);
     for (const [metric, panel] of this.panels) {
       if (!wanted.has(metric)) this.#drop(metric, panel);
     }
-    const orders = new Map(metrics.map((metric, i) => [metric, i]));
-    for (const metric of metrics) {
-      if (!this.panels.has(metric)) this.#add(metric, orders);
+    for (const [name, group] of this.groups) {
+      if (names.has(name)) continue;
+      if (group.built) removeLater(group.section);
+      this.groups.delete(name);
     }
+    this.groups = new Map([...this.groups].sort(([a], [b]) => order(a, b)));
     this.filter(this.app.state.choices.filter);
   }
 
   clear() {
-    for (const [metric, panel] of this.panels) this.#drop(metric, panel);
-    this.filter("");
+    this.groupsAtMost = GROUPS;
+    this.show([]);
   }
 
   /**
@@ -64,20 +97,65 @@ export class Board {
    * @param {string} text
    */
   filter(text) {
-    const matches = matcher(text);
-    this.matching = 0;
+    this.text = text;
+    this.#arrange();
+  }
+
+  /** Bring groups and cards in line with the metrics and the filter. */
+  #arrange() {
+    const matches = matcher(this.text);
+    const found = [...this.groups.values()]
+      .map((group) => ({ group, names: this.text.trim() ? group.metrics.filter(matches) : group.metrics }))
+      .filter(({ names }) => names.length > 0);
+    const shown = found.slice(0, this.groupsAtMost);
+    const kept = new Set(shown.map(({ group }) => group));
     for (const group of this.groups.values()) {
-      let shown = 0;
-      for (const [metric, panel] of group.panels) {
-        const match = matches(metric);
-        panel.card.element.hidden = !match;
-        if (match) shown += 1;
-      }
-      group.count(shown);
-      this.matching += shown;
+      if (!group.built) continue;
+      group.section.hidden = !kept.has(group);
+      if (group.section.hidden) this.#fill(group, []);
     }
-    this.noMatch.hidden = !(this.panels.size > 0 && this.matching === 0);
-    this.noMatch.textContent = `no metric matches “${text}”`;
+    let free = CARDS;
+    let next = this.noMatch.nextElementSibling;
+    for (const { group, names } of shown) {
+      const unasked = Math.min(CARDS_OF_GROUP, free, names.length);
+      free -= unasked;
+      const cards = Math.min(names.length, unasked + group.asked);
+      next = inPlace(this.root, group.section, next);
+      this.#fill(group, names.slice(0, cards));
+      group.count(cards, names.length);
+    }
+    this.matching = found.reduce((sum, { names }) => sum + names.length, 0);
+    this.#tidy();
+    const left = found.length - shown.length;
+    this.moreGroups.hidden = left === 0;
+    this.moreGroups.textContent = `show ${whole(Math.min(left, GROUPS))} more groups of ${whole(left)}`;
+    this.noMatch.hidden = !(this.metrics.length > 0 && this.matching === 0);
+    this.noMatch.textContent = `no metric matches “${this.text}”`;
+  }
+
+  /**
+   * @param {Group} group
+   * @param {string[]} names whose cards are shown, in order
+   */
+  #fill(group, names) {
+    if (group.shown.length === names.length && names.every((name, i) => name === group.shown[i])) return;
+    for (const metric of group.shown) {
+      const panel = this.panels.get(metric);
+      if (panel) panel.card.element.hidden = true;
+    }
+    group.shown = names;
+    let next = group.grid.firstElementChild;
+    for (const metric of names) {
+      const { element } = (this.panels.get(metric) ?? this.#add(metric)).card;
+      element.hidden = false;
+      next = inPlace(group.grid, element, next);
+    }
+  }
+
+  /** Cards that a filter hid are kept, with their zoom, while they are few. */
+  #tidy() {
+    if (this.panels.size <= 2 * CARDS) return;
+    for (const [metric, panel] of this.panels) if (panel.card.element.hidden) this.#drop(metric, panel);
   }
 
   /** @param {Iterable<IntersectionObserverEntry>} entries @param {"near"|"far"} zone */
@@ -90,37 +168,26 @@ export class Board {
     }
   }
 
-  /**
-   * @param {string} metric
-   * @param {Map<string, number>} orders
-   */
-  #add(metric, orders) {
+  /** @param {string} metric */
+  #add(metric) {
     const slash = metric.indexOf("/");
-    const name = slash > 0 ? metric.slice(0, slash) : "";
     const panel = new Panel(this.app, metric, slash > 0 ? metric.slice(slash + 1) : metric);
     this.panels.set(metric, panel);
     this.byCard.set(panel.card.element, panel);
-    const group = this.groups.get(name) ?? this.#addGroup(name);
-    group.panels.set(metric, panel);
-    // A metric that appears later takes its place among the others, by the server's order.
-    const place = orders.get(metric) ?? 0;
-    const after = [...group.panels.keys()].find((other) => other !== metric && (orders.get(other) ?? 0) > place);
-    group.grid.insertBefore(panel.card.element, (after && group.panels.get(after)?.card.element) || null);
     this.near.observe(panel.card.element);
     this.far.observe(panel.card.element);
+    return panel;
   }
 
   /** @param {string} name */
-  #addGroup(name) {
-    const group = new Group(name, !this.closed.has(name), (open) => {
-      if (open) this.closed.delete(name);
-      else this.closed.add(name);
+  #newGroup(name) {
+    return new Group(name, !this.closed.has(name), {
+      toggled: (open) => {
+        if (open) this.closed.delete(name);
+        else this.closed.add(name);
+      },
+      more: () => this.#arrange(),
     });
-    const after = [...this.groups.values()].find((other) => precedes(name, other.name));
-    this.root.insertBefore(group.section, after?.section ?? null);
-    this.groups.set(name, group);
-    this.groups = new Map([...this.groups].sort(([a], [b]) => (precedes(a, b) ? -1 : 1)));
-    return group;
   }
 
   /**
@@ -130,83 +197,42 @@ export class Board {
   #drop(metric, panel) {
     this.near.unobserve(panel.card.element);
     this.far.unobserve(panel.card.element);
-    panel.release();
-    panel.card.element.remove();
+    panel.drop();
     this.panels.delete(metric);
-    for (const [name, group] of this.groups) {
-      if (!group.panels.delete(metric) || group.panels.size > 0) continue;
-      group.section.remove();
-      this.groups.delete(name);
-    }
   }
 }
 
-class Group {
-  /**
-   * @param {string} name
-   * @param {boolean} open
-   * @param {(open: boolean) => void} toggled
-   */
-  constructor(name, open, toggled) {
-    this.name = name;
-    /** @type {Map<string, Panel>} */
-    this.panels = new Map();
-    this.section = document.createElement("section");
-    this.section.className = "group";
-    const heading = document.createElement("h2");
-    const toggle = document.createElement("button");
-    toggle.type = "button";
-    toggle.className = "group-toggle";
-    toggle.append(arrow(), name || "general", " ");
-    this.counted = document.createElement("span");
-    this.counted.className = "count";
-    toggle.append(this.counted);
-    heading.append(toggle);
-    this.grid = document.createElement("div");
-    this.grid.className = "grid";
-    this.section.append(heading, this.grid);
-    const show = (/** @type {boolean} */ opened) => {
-      toggle.setAttribute("aria-expanded", String(opened));
-      this.grid.hidden = !opened;
-    };
-    toggle.addEventListener("click", () => {
-      show(this.grid.hidden);
-      toggled(!this.grid.hidden);
-    });
-    show(open);
-  }
-
-  /** @param {number} shown */
-  count(shown) {
-    this.section.hidden = shown === 0;
-    // How many columns it may take side by side with others.
-    this.section.dataset.charts = String(Math.min(shown, 6));
-    const all = this.panels.size;
-    this.counted.textContent = shown === all ? plural(all, "chart") : `${shown} of ${plural(all, "chart")}`;
-  }
+/**
+ * Put a child before another unless it stands there; hidden ones in between do not matter.
+ * @param {Element} parent
+ * @param {HTMLElement} child
+ * @param {Element|null} next
+ * @returns {Element|null} before which the next one goes
+ */
+function inPlace(parent, child, next) {
+  let place = next;
+  while (place instanceof HTMLElement && place !== child && place.hidden && !place.matches(".more")) place = place.nextElementSibling;
+  if (place === child) return child.nextElementSibling;
+  // A child that is moved has its figures laid out again.
+  parent.insertBefore(child, place);
+  return place;
 }
 
-function arrow() {
-  const space = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(space, "svg");
-  for (const [name, value] of [["viewBox", "0 0 12 12"], ["width", "12"], ["height", "12"], ["aria-hidden", "true"]]) svg.setAttribute(name, value);
-  const path = document.createElementNS(space, "path");
-  path.setAttribute("d", "M4.5 2.5 8 6 4.5 9.5");
-  svg.append(path);
-  return svg;
-}
+const names = new Intl.Collator("en", { numeric: true });
 
 /**
  * @param {string} a
  * @param {string} b
  */
-function precedes(a, b) {
-  const place = (/** @type {string} */ name) => {
-    const first = FIRST.indexOf(name.toLowerCase());
-    if (first >= 0) return first;
-    return LAST.includes(name.toLowerCase()) ? 1000 : 100;
-  };
-  return place(a) - place(b) < 0 || (place(a) === place(b) && a.localeCompare(b, "en", { numeric: true }) < 0);
+function order(a, b) {
+  return rank(a) - rank(b) || names.compare(a, b);
+}
+
+/** @param {string} name */
+function rank(name) {
+  const first = FIRST.indexOf(name.toLowerCase());
+  if (first >= 0) return first;
+  return LAST.includes(name.toLowerCase()) ? 1000 : 100;
 }
 
 /**

@@ -44,12 +44,14 @@ export class Card {
     // The last bucket may be empty for other reasons than NaN: an old attempt went further.
     while (last > 0 && Number.isNaN(drawing.raw[last]) && !(drawing.bad[last] > 0)) last -= 1;
     this.newest = last >= 0 ? drawing.raw[last] : NaN;
-    this.shows = drawing.n > 0;
+    // What only earlier attempts have sent has no value now.
+    this.shows = last >= 0 && (!Number.isNaN(this.newest) || drawing.bad[last] > 0);
     this.showValue(null);
     const notes = [];
     if (drawing.nonfinite > 0) notes.push(["bad", `▲ ${whole(drawing.nonfinite)} NaN/Inf`]);
     if (drawing.gaps.length > 0) notes.push(["", plural(drawing.gaps.length, "gap")]);
-    if (zoomed && !drawing.complete) notes.push(["", "finest data thinned out"]);
+    if (zoomed && drawing.shift > 0) notes.push(["", `${whole(2 ** drawing.shift)} steps a point`]);
+    if (zoomed && !drawing.complete) notes.push(["", "finer is not kept"]);
     const text = notes.map((note) => note[1]).join();
     if (text === this.noted) return;
     this.noted = text;

@@ -12,8 +12,9 @@ const CLOSED = "streamviz.side-closed";
  * @param {() => void} page.togglePause
  * @param {() => void} page.resetZoom
  * @param {() => void} page.widen
+ * @param {() => void} page.showDelivery
  */
-export function attachControls({ state, theme, togglePause, resetZoom, widen }) {
+export function attachControls({ state, theme, togglePause, resetZoom, widen, showDelivery }) {
   const get = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
   const form = /** @type {HTMLFormElement} */ (get("controls"));
   const filter = /** @type {HTMLInputElement} */ (get("filter"));
@@ -58,6 +59,8 @@ export function attachControls({ state, theme, togglePause, resetZoom, widen }) 
   });
   get("pause").addEventListener("click", togglePause);
   get("reset").addEventListener("click", resetZoom);
+  get("delivery-open").addEventListener("click", showDelivery);
+  get("stat-dropped").addEventListener("click", showDelivery);
   get("help-open").addEventListener("click", () => help.showModal());
   help.addEventListener("click", (event) => {
     if (event.target === help) help.close();
@@ -73,6 +76,7 @@ export function attachControls({ state, theme, togglePause, resetZoom, widen }) 
     ".": togglePause,
     t: () => theme.next(),
     f: widen,
+    d: showDelivery,
     0: resetZoom,
     "?": () => help.showModal(),
   };
@@ -86,7 +90,7 @@ export function attachControls({ state, theme, togglePause, resetZoom, widen }) 
       return;
     }
     if (event.key === "Escape") side.dismiss();
-    if (event.ctrlKey || event.metaKey || event.altKey || help.open || isTyping(event.target)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]") || isTyping(event.target)) return;
     const act = keys[event.key];
     if (!act) return;
     event.preventDefault();

@@ -2,7 +2,10 @@
 //
 // Both are elements over the figures, moved by transforms: a pointer that moves repaints no canvas.
 
+import { nearest } from "./derive.js";
 import { clock, elapsed, inUnit, whole } from "./format.js";
+
+/** @typedef {{x: number, step: number, row: number|null}} Point row: of the latest attempt, if it has one there */
 
 const MOST_ROWS = 5;
 const BESIDE_PX = 14;
@@ -70,11 +73,11 @@ export class Cursor {
     const box = panel.card.over.getBoundingClientRect();
     const { left, width } = panel.plot.frame;
     const pixel = Math.min(left + width, Math.max(left, this.pointer.x - box.left));
-    const row = panel.rowAt(panel.plot.pixelToX(pixel));
-    if (row === null) return;
-    this.x = panel.drawing.x[row];
+    const point = panel.pointAt(panel.plot.pixelToX(pixel));
+    if (point === null) return;
+    this.x = point.x;
     for (const other of this.panels()) this.#mark(other, this.x);
-    this.#tell(panel, row, panel.plot.pixelToY(this.pointer.y - box.top));
+    this.#tell(panel, point, panel.plot.pixelToY(this.pointer.y - box.top));
   }
 
   /**
@@ -85,8 +88,8 @@ export class Cursor {
     const { plot, drawing } = panel;
     if (!plot || !drawing || drawing.n === 0) return;
     const { start, end } = plot.xRange;
-    const row = panel.rowAt(x);
-    if (row === null || x < start || x > end) {
+    const row = panel.pointAt(x)?.row ?? null;
+    if (x < start || x > end) {
       hide(panel);
       return;
     }
@@ -97,21 +100,22 @@ export class Cursor {
     line.style.height = `${height}px`;
     line.style.transform = `translate(${Math.round(plot.xToPixel(x))}px, ${top}px)`;
     const asLines = this.app.state.choices.mode === "lines" && drawing.lines.some((one) => one.info.kind === "rank");
-    const y = asLines ? NaN : plot.yToPixel(drawing.mid[row]);
-    dot.hidden = !(y >= top && y <= top + height) || drawing.x[row] < start || drawing.x[row] > end;
-    if (!dot.hidden) dot.style.transform = `translate(${plot.xToPixel(drawing.x[row])}px, ${y}px)`;
-    panel.card.showValue(drawing.raw[row]);
+    const at = row === null ? NaN : drawing.x[row];
+    const y = asLines || row === null ? NaN : plot.yToPixel(drawing.mid[row]);
+    dot.hidden = !(y >= top && y <= top + height) || at < start || at > end;
+    if (!dot.hidden) dot.style.transform = `translate(${plot.xToPixel(at)}px, ${y}px)`;
+    panel.card.showValue(row === null ? null : drawing.raw[row]);
   }
 
   /**
    * @param {import("./panel.js").Panel} panel
-   * @param {number} row
+   * @param {Point} point
    * @param {number} y where the pointer is
    */
-  #tell(panel, row, y) {
+  #tell(panel, point, y) {
     const drawing = /** @type {import("./derive.js").Drawing} */ (panel.drawing);
-    const rows = readout(panel, drawing, row, y);
-    this.tip.replaceChildren(head(drawing, row, this.app.run.started), ...rows);
+    const rows = readout(panel, drawing, point, y);
+    this.tip.replaceChildren(head(drawing, point, this.app.run.started), ...rows);
     this.tip.hidden = false;
     const { width, height } = this.tip.getBoundingClientRect();
     const room = document.documentElement.clientWidth;
@@ -142,16 +146,15 @@ function crosshair(over) {
 
 /**
  * @param {import("./derive.js").Drawing} drawing
- * @param {number} row
+ * @param {Point} point
  * @param {number} started
  */
-function head(drawing, row, started) {
+function head(drawing, { step, row }, started) {
   const element = document.createElement("div");
   element.className = "tip-head";
-  const step = drawing.step[row];
-  const next = row + 1 < drawing.n ? drawing.step[row + 1] : step + 2 ** drawing.shift;
+  const next = row !== null && row + 1 < drawing.n && drawing.step[row + 1] > step ? drawing.step[row + 1] : step + 2 ** drawing.shift;
   const last = Math.min(next, step + 2 ** drawing.shift) - 1;
-  const t = drawing.t[row];
+  const t = row === null ? NaN : drawing.t[row];
   const words = [last > step ? `steps ${whole(step)}–${whole(last)}` : `step ${whole(step)}`];
   if (Number.isFinite(t)) words.push(clock(t * 1000), elapsed(t - started));
   element.textContent = words.join(" · ");
@@ -161,13 +164,22 @@ function head(drawing, row, started) {
 /**
  * @param {import("./panel.js").Panel} panel
  * @param {import("./derive.js").Drawing} drawing
- * @param {number} row
+ * @param {Point} point
  * @param {number} y
  */
-function readout(panel, drawing, row, y) {
-  const rows = [];
+function readout(panel, drawing, { x, row }, y) {
   const { hue } = panel.app.theme.palette;
-  const named = (panel.drawn?.named ?? []).filter((line) => Number.isFinite(line.raw[row]));
+  const lines = panel.drawn?.named ?? [];
+  const old = lines.filter((line) => line.kind === "old");
+  const older = old.flatMap((line) => {
+    const inside = line.x.length > 0 && x >= line.x[0] && x <= line.x[line.x.length - 1];
+    const value = inside ? line.raw[nearest(line.x, x)] : NaN;
+    return Number.isFinite(value) ? [tipRow(line.label, inUnit(value, panel.card.unit).join(" ").trimEnd(), hue, 0, "old")] : [];
+  });
+  if (row === null) return older;
+  const rows = [];
+  const named = lines.filter((line) => line.kind !== "old" && Number.isFinite(line.raw[row]));
+  const attempt = old.length > 0 ? `attempt ${drawing.attempt}` : "";
   const value = (/** @type {number} */ v) => inUnit(v, panel.card.unit).join(" ").trimEnd();
   const span = (/** @type {number} */ a, /** @type {number} */ b) => `${value(a)} – ${value(b)}`;
   if (named.some((line) => line.kind === "rank")) {
@@ -176,19 +188,23 @@ function readout(panel, drawing, row, y) {
     const more = Math.max(drawing.ranks, near.length) - Math.min(near.length, MOST_ROWS);
     if (more > 0) rows.push(more_(`+${whole(more)} more`));
   } else if (drawing.ranks > 1) {
+    if (attempt) rows.push(more_(attempt));
     rows.push(tipRow("median", value(drawing.raw[row]), hue));
     if (panel.app.state.choices.smoothing > 0) rows.push(tipRow("smoothed", value(drawing.mid[row]), hue));
     rows.push(tipRow("p10–p90", span(drawing.p10[row], drawing.p90[row]), hue, 0.5));
     rows.push(tipRow("min–max", span(drawing.lo[row], drawing.hi[row]), hue, 0.25));
     rows.push(...named.slice(0, MOST_ROWS).map((line) => tipRow(line.label, value(line.raw[row]), line.color)));
   } else {
-    rows.push(tipRow(drawing.shift > 0 ? "mean" : "value", value(drawing.raw[row]), hue));
+    rows.push(tipRow(attempt || (drawing.shift > 0 ? "mean" : "value"), value(drawing.raw[row]), hue));
     if (panel.app.state.choices.smoothing > 0) rows.push(tipRow("smoothed", value(drawing.mid[row]), hue));
     if (drawing.shift > 0) rows.push(tipRow("min–max", span(drawing.lo[row], drawing.hi[row]), hue, 0.25));
     rows.push(...named.slice(0, MOST_ROWS).map((line) => tipRow(line.label, value(line.raw[row]), line.color)));
   }
+  rows.push(...older);
   if (drawing.bad[row] > 0) rows.push(tipRow("▲ NaN/Inf", whole(drawing.bad[row]), "", 0, "bad"));
-  const gap = drawing.gaps.find(([x0, x1]) => drawing.x[row] >= x0 - (x1 - x0) && drawing.x[row] <= x1 + (x1 - x0));
+  const before = row > 0 ? drawing.x[row - 1] : -Infinity;
+  const after = row + 1 < drawing.n ? drawing.x[row + 1] : Infinity;
+  const gap = drawing.gaps.find(([x0, x1]) => x0 <= after && x1 >= before);
   if (gap) rows.push(more_(`gap here: ${whole(gap[2])} rows lost`));
   return rows;
 }

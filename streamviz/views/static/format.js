@@ -180,6 +180,18 @@ export function clock(ms, stepMs = 1000) {
   return stepMs >= 1000 ? seconds : `${seconds}.${String(at.getMilliseconds()).padStart(3, "0").slice(0, 1)}`;
 }
 
+/** Letters that are written from right to left, and marks that say which way to write. */
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc]/;
+const OVERRIDES = /[\u202a-\u202e\u2066-\u2069]/g;
+
+/**
+ * A name from outside within a sentence of ours: what is written from right to left keeps to itself.
+ * @param {string} name
+ */
+export function isolated(name) {
+  return RIGHT_TO_LEFT.test(name) ? `\u2068${name.replace(OVERRIDES, "")}\u2069` : name;
+}
+
 /**
  * One thing, many things.
  * @param {number} count

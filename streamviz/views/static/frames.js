@@ -6,7 +6,8 @@ const FRAME_BYTES = 16;
 const CHUNK_BYTES = 16;
 
 /**
- * @typedef {{rank: number, attempt: number, label: string, kind: "outlier"|"rank"|"old"}} LineInfo
+ * @typedef {{rank: number|null, attempt: number, label: string, kind: "outlier"|"rank"|"old"}} LineInfo
+ * @typedef {[number, number, string]} Start step, wall time and name of an attempt's first row
  * @typedef {object} Meta
  * @property {number} v
  * @property {"reset"|"tail"} op
@@ -16,10 +17,13 @@ const CHUNK_BYTES = 16;
  * @property {number} shift
  * @property {string[]} columns
  * @property {LineInfo[]} lines
+ * @property {number} times how many of the lines, the last ones, have times of their own
  * @property {number} ranks
+ * @property {number} attempt the newest
+ * @property {Start[]} starts
  * @property {[number, number, number][]} [gaps]
  * @property {boolean} complete
- * @typedef {{key: number, meta: Meta, columns: Map<string, Float64Array>, lines: Float64Array[]}} Chunk
+ * @typedef {{key: number, meta: Meta, columns: Map<string, Float64Array>, lines: Float64Array[], times: Float64Array[]}} Chunk
  * @typedef {{number: number, time: number, chunks: Chunk[]}} Frame
  */
 
@@ -45,19 +49,17 @@ export function decode(buffer) {
     /** @type {Meta} */
     const meta = JSON.parse(decoder.decode(new Uint8Array(buffer, at, metaBytes)));
     at += metaBytes;
-    const columns = new Map();
-    const lines = [];
     let offset = at;
-    for (const name of meta.columns) {
-      columns.set(name, new Float64Array(buffer, offset, meta.n));
+    const next = () => {
+      const values = new Float64Array(buffer, offset, meta.n);
       offset += meta.n * 8;
-    }
-    for (let line = 0; line < meta.lines.length; line += 1) {
-      lines.push(new Float64Array(buffer, offset, meta.n));
-      offset += meta.n * 8;
-    }
+      return values;
+    };
+    const columns = new Map(meta.columns.map((name) => [name, next()]));
+    const lines = meta.lines.map(next);
+    const times = meta.lines.slice(meta.lines.length - meta.times).map(next);
     if (offset !== at + payloadBytes) throw new Error("a chunk's payload is not as long as its columns");
-    frame.chunks.push({ key, meta, columns, lines });
+    frame.chunks.push({ key, meta, columns, lines, times });
     at = offset;
   }
   return frame;
@@ -98,8 +100,11 @@ export class Rows {
   constructor() {
     /** @type {Map<string, Column>} */
     this.columns = new Map();
-    /** @type {{info: LineInfo, column: Column}[]} */
+    /** @type {{info: LineInfo, column: Column, times: Column|null}[]} earlier attempts have times of their own */
     this.lines = [];
+    /** @type {Start[]} where attempts begin but for the first */
+    this.starts = [];
+    this.attempt = 0;
     /** @type {[number, number, number][]} */
     this.gaps = [];
     this.length = 0;
@@ -111,7 +116,7 @@ export class Rows {
   }
 
   /** @param {Chunk} chunk */
-  apply({ meta, columns, lines }) {
+  apply({ meta, columns, lines, times }) {
     const from = meta.op === "reset" ? 0 : meta.from;
     if (meta.op === "reset") this.gaps = [];
     for (const [name, values] of columns) {
@@ -122,10 +127,17 @@ export class Rows {
     // Lines are kept by who they are, not by their place: an outlier may come or go.
     const held = new Map(this.lines.map((line) => [nameOf(line.info), line]));
     this.lines = meta.lines.map((info, i) => {
-      const column = (from > 0 && held.get(nameOf(info))?.column) || new Column();
+      const before = from > 0 ? held.get(nameOf(info)) : undefined;
+      const column = before?.column ?? new Column();
       column.write(from, lines[i]);
-      return { info, column };
+      const own = i - (lines.length - times.length);
+      if (own < 0) return { info, column, times: null };
+      const when = before?.times ?? new Column();
+      when.write(from, times[own]);
+      return { info, column, times: when };
     });
+    this.starts = meta.starts;
+    this.attempt = meta.attempt;
     this.length = from + meta.n;
     this.shift = meta.shift;
     this.ranks = meta.ranks;
@@ -145,5 +157,5 @@ export class Rows {
 
 /** @param {LineInfo} info */
 export function nameOf(info) {
-  return `${info.kind} ${info.rank} ${info.attempt}`;
+  return `${info.kind} ${info.attempt} ${info.label}`;
 }

@@ -145,8 +145,7 @@ function wheelY(panel, pixel, factor) {
  */
 function limited(panel, start, end) {
   const drawing = /** @type {import("./derive.js").Drawing} */ (panel.drawing);
-  const first = drawing.x[0];
-  const last = drawing.x[drawing.n - 1];
+  const { start: first, end: last } = drawing.span;
   if (start <= first && end >= last) return null;
   const steps = drawing.step[drawing.n - 1] - drawing.step[0];
   const least = steps > 0 ? (2 * (last - first)) / steps : 0;

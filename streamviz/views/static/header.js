@@ -1,6 +1,6 @@
 // The top row: which run, is it alive, how far is it, is anything lost.
 
-import { age, bytes, compact, lag, whole } from "./format.js";
+import { age, bytes, compact, isolated, lag, whole } from "./format.js";
 
 /** @typedef {"live"|"hollow"|"amber"|"red"|"none"} Tone */
 
@@ -12,6 +12,9 @@ const NEARLY_FULL = 0.97;
 
 const NEWEST = "";
 
+/** What each way that recording goes looks like. */
+const DISK_TONES = { ok: "none", off: "none", full: "red", failing: "red" };
+
 export class Header {
   /** @param {{choose: (run: string|null) => void}} on */
   constructor(on) {
@@ -20,10 +23,11 @@ export class Header {
     this.stats = /** @type {HTMLElement} */ (document.querySelector(".stats"));
     this.parts = {
       word: get("state-word"), lag: get("state-lag"), ranks: get("stat-ranks"), ranksLabel: get("ranks-label"), step: get("stat-step"),
-      rate: get("stat-rate"), dropped: get("stat-dropped"), memory: get("stat-memory"), bar: get("memory-bar"),
+      stepLabel: get("step-label"), disk: get("stat-disk"), rate: get("stat-rate"), dropped: get("stat-dropped"), memory: get("stat-memory"), bar: get("memory-bar"),
     };
     this.cells = {
       state: this.#cell("state"), ranks: this.#cell("ranks"), dropped: this.#cell("dropped"), memory: this.#cell("memory"),
+      disk: this.#cell("disk"),
     };
     this.picker.addEventListener("change", () => on.choose(this.picker.value === NEWEST ? null : this.picker.value));
   }
@@ -33,18 +37,18 @@ export class Header {
   }
 
   /**
-   * @param {{run: string, state: string, ranks_live: number, ranks_expected: number}[]} runs newest first
+   * @param {{run: string, state: string, attempt: number}[]} runs newest first
    * @param {string|null} shown
    * @param {string|null} chosen null: the newest
    */
   showRuns(runs, shown, chosen) {
-    const wanted = JSON.stringify([runs.map(({ run, state }) => [run, state]), shown, chosen]);
+    const wanted = JSON.stringify([runs.map(({ run, state, attempt }) => [run, state, attempt]), shown, chosen]);
     // An open list must not be rebuilt under the pointer.
     if (wanted === this.listed) return;
     this.listed = wanted;
-    const options = runs.map(({ run, state }) => option(run, `${run} — ${state}`));
+    const options = runs.map(({ run, state, attempt }) => option(run, `${isolated(run)} — ${state}${attempt > 0 ? `, attempt ${attempt}` : ""}`));
     if (chosen !== null && !runs.some(({ run }) => run === chosen)) options.unshift(option(chosen, `${chosen} — unknown`));
-    options.unshift(option(NEWEST, chosen === null && shown ? `${shown} (newest)` : "newest"));
+    options.unshift(option(NEWEST, chosen === null && shown ? `${isolated(shown)} (newest)` : "newest"));
     this.picker.replaceChildren(...(runs.length > 0 || shown ? options : [option(NEWEST, "no run yet")]));
     this.picker.value = chosen ?? NEWEST;
     this.picker.disabled = runs.length === 0;
@@ -56,14 +60,15 @@ export class Header {
    * @param {import("./link.js").LinkState} link
    * @param {number} sinceStatus seconds since it came
    * @param {boolean} paused
+   * @param {boolean} refused
    */
-  show(status, link, sinceStatus, paused) {
+  show(status, link, sinceStatus, paused, refused) {
     const { parts, cells } = this;
     const run = Boolean(status?.run);
     this.stats.classList.toggle("has-run", run);
     this.stats.classList.toggle("lost", link === "lost");
     if (link !== "open") {
-      say(parts.word, link === "lost" ? "no server" : "connecting");
+      say(parts.word, refused ? "no room" : link === "lost" ? "no server" : "connecting");
       say(parts.lag, "");
       cells.state.dataset.tone = link === "lost" ? "red" : "hollow";
     } else {
@@ -81,6 +86,7 @@ export class Header {
     const missing = ["live", "stale"].includes(status.state) && status.ranks_live < status.ranks_expected;
     cells.ranks.dataset.tone = missing ? "amber" : "none";
     say(parts.step, whole(status.step));
+    say(parts.stepLabel, status.attempt > 0 ? `step, attempt ${status.attempt}` : "step");
     say(parts.rate, compact(status.samples_per_s));
     say(parts.dropped, whole(status.dropped));
     cells.dropped.dataset.tone = status.dropped > 0 ? "amber" : "none";
@@ -88,6 +94,18 @@ export class Header {
     say(parts.memory, `${bytes(status.memory_used)} of ${bytes(status.memory_allowed)}`);
     parts.bar.style.transform = `scaleX(${Math.min(1, share).toFixed(3)})`;
     cells.memory.dataset.tone = share >= NEARLY_FULL ? "amber" : "none";
+    this.#showDisk(status.journal);
+  }
+
+  /** @param {{kind: "ok"|"off"|"full"|"failing", bytes_used: number, bytes_allowed: number, path: string}|undefined} journal */
+  #showDisk(journal) {
+    const { parts, cells } = this;
+    const kind = journal?.kind ?? "off";
+    const words = { off: "not recorded", full: "▲ full", failing: "▲ failing", ok: "" }[kind];
+    say(parts.disk, words || `${bytes(journal?.bytes_used ?? 0)} of ${bytes(journal?.bytes_allowed ?? 0)}`);
+    cells.disk.dataset.tone = DISK_TONES[kind];
+    cells.disk.dataset.kind = kind;
+    cells.disk.title = journal?.path ?? "";
   }
 }
 

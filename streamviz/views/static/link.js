@@ -5,6 +5,8 @@ const LONGEST_WAIT_MS = 5_000;
 const PING_EVERY_MS = 10_000;
 /** Without a word for this long (the server speaks four times a second) the line is dead. */
 const SILENT_AFTER_MS = 15_000;
+/** The server's word that the link this page was opened by holds no longer: there is no coming back. */
+const LINK_ENDED = 4403;
 
 /** @typedef {"connecting"|"open"|"lost"} LinkState */
 
@@ -20,6 +22,9 @@ export class Link extends EventTarget {
     /** Server's clock less ours, seconds. */
     this.skew = 0;
     this.attempts = 0;
+    /** Why the server does not take this page, if it says so. */
+    this.refusal = "";
+    this.ended = false;
     this.heard = performance.now();
     /** @type {WebSocket|null} */
     this.socket = null;
@@ -46,7 +51,6 @@ export class Link extends EventTarget {
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     socket.onopen = () => {
-      this.attempts = 0;
       this.heard = performance.now();
     };
     socket.onmessage = (event) => {
@@ -58,14 +62,25 @@ export class Link extends EventTarget {
       const message = JSON.parse(event.data);
       if (typeof message.now === "number") this.skew = message.now - Date.now() / 1000;
       // The line counts as open when the server has said hello: a proxy may accept and then refuse.
-      if (message.op === "hello") this.#become("open");
+      if (message.op === "hello") {
+        this.attempts = 0;
+        this.refusal = "";
+        this.#become("open");
+      } else if (this.state !== "open" && message.op === "refused") {
+        this.refusal = String(message.reason);
+      }
       this.dispatchEvent(new CustomEvent("message", { detail: message }));
     };
-    socket.onclose = () => {
+    socket.onclose = (event) => {
       if (this.socket !== socket) return;
       this.socket = null;
       if (this.state !== "lost") this.lostAt = performance.now();
+      if (event.code === LINK_ENDED) {
+        this.ended = true;
+        this.refusal = "this link has ended, ask for another";
+      }
       this.#become("lost");
+      if (this.ended) return;
       const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.attempts);
       this.attempts += 1;
       // Spread, so that fifty viewers do not come back in the same millisecond.
@@ -82,7 +97,7 @@ export class Link extends EventTarget {
 
   /** Do not sit out a long wait when the person or the network has just come back. */
   #now() {
-    if (!this.socket) this.#connect();
+    if (!this.socket && !this.ended) this.#connect();
   }
 
   #watch() {

@@ -3,6 +3,7 @@
 import { Board } from "./board.js";
 import { attachControls } from "./controls.js";
 import { Cursor } from "./cursor.js";
+import { Delivery } from "./delivery.js";
 import { noMetricsYet, nothingSent, nothingYet, unknownRun } from "./empty.js";
 import { plural } from "./format.js";
 import { Header } from "./header.js";
@@ -55,7 +56,8 @@ const board = new Board(get("board"), app);
 app.painter = new Painter(link, views, () => board.visible());
 app.cursor = new Cursor(app, () => board.visible());
 const header = new Header({ choose: (run) => state.set({ run }) });
-attachControls({ state, theme, togglePause, resetZoom, widen });
+const delivery = new Delivery(/** @type {HTMLDialogElement} */ (get("delivery")));
+attachControls({ state, theme, togglePause, resetZoom, widen, showDelivery });
 
 // ------------------------------------------------------------------ which run is shown
 
@@ -220,6 +222,11 @@ function widen() {
   card?.classList.toggle("wide");
 }
 
+function showDelivery() {
+  delivery.open();
+  delivery.show(heard.status);
+}
+
 get("notice-resume").addEventListener("click", togglePause);
 get("notice-live").addEventListener("click", resetZoom);
 
@@ -228,29 +235,34 @@ get("notice-live").addEventListener("click", resetZoom);
 function showWords() {
   const { status } = heard;
   const since = status ? (performance.now() - heard.statusAt) / 1000 : 0;
-  header.show(status, link.state, since, pause.on);
+  header.show(status, link.state, since, pause.on, link.state === "lost" && link.refusal !== "");
+  delivery.show(status);
   const shown = heard.runs?.find(({ run }) => run === app.run.name);
   const { tone, text } = notice({
     link: link.state,
     lostFor: (performance.now() - link.lostAt) / 1000,
+    refusal: link.refusal,
     paused: pause.on,
     newSteps: Math.max(0, (status?.step ?? 0) - pause.step),
     status: status ?? (heard.runs ? { state: "waiting", step: null } : null),
     sinceStatus: since,
     workers: heard.run?.workers ?? [],
+    duplicates: heard.run?.duplicates ?? [],
+    overflow: heard.run?.overflow ?? [],
     started: heard.run?.started ?? 0,
     lastTime: shown?.last_time ?? 0,
-    hasMetrics: board.panels.size > 0,
+    hasMetrics: board.metrics.length > 0,
   });
   get("notice").dataset.tone = tone;
   say("notice-text", text);
+  get("notice-text").title = text;
   // Read out what has changed, not every second of an age.
   const said = text.replace(/\d[\d\u202f]*/g, "…");
   if (said !== announced) say("announce", text);
   announced = said;
   get("notice-resume").hidden = !pause.on;
   get("notice-live").hidden = ![...board.panels.values()].some((panel) => !panel.following);
-  const all = board.panels.size;
+  const all = board.metrics.length;
   say("notice-count", all === 0 ? "" : board.matching === all ? plural(all, "chart") : `${board.matching} of ${plural(all, "chart")}`);
   const mark = tone === "red" || tone === "amber" ? "▲ " : "";
   const title = app.run.name ? `${mark}${app.run.name} · streamviz` : `${mark}streamviz`;
@@ -282,7 +294,7 @@ Object.defineProperty(globalThis, "streamviz", {
       paused: pause.on,
       link: link.state,
       status: heard.status,
-      metrics: [...board.panels.keys()],
+      metrics: board.metrics,
       matching: board.matching,
     }),
     get paintedAt() {

@@ -1,10 +1,11 @@
 // One chart: its card, the views behind it, and what of them is drawn.
 
+import { attemptMarks } from "./attempts.js";
 import { Card } from "./card.js";
-import { between, derive, lowerBound } from "./derive.js";
+import { between, derive, nearest, stepsWithin } from "./derive.js";
 import { attachGestures } from "./gestures.js";
 import { endLabels } from "./labels.js";
-import { Plot } from "./plot.js";
+import { Plot, removeLater } from "./plot.js";
 import { yRange } from "./ranges.js";
 import { DOTS_UP_TO, area, dots, marks, strokes } from "./strokes.js";
 
@@ -45,6 +46,8 @@ export class Panel {
     /** @type {Plot|null} */
     this.plot = null;
     this.embedding = false;
+    /** Whether it is gone for good. */
+    this.dropped = false;
     /** @type {import("./views.js").View|null} the whole history, and what comes in */
     this.live = null;
     /** @type {import("./views.js").View|null} finer rows of the range zoomed to */
@@ -95,6 +98,13 @@ export class Panel {
     this.gestures?.forget();
   }
 
+  /** Its metric is not there any more. */
+  drop() {
+    this.dropped = true;
+    this.release();
+    removeLater(this.card.element);
+  }
+
   /** Run, mode or ranks are others now. */
   reopen() {
     if (!this.near) return;
@@ -143,6 +153,10 @@ export class Panel {
       console.warn(String(problem));
     }
     this.embedding = false;
+    if (this.dropped) {
+      this.plot?.release();
+      this.plot = null;
+    }
     if (!this.plot) return;
     // The person may have switched meanwhile.
     if ((this.app.state.choices.log ? "log" : "linear") !== scale) {
@@ -216,7 +230,7 @@ export class Panel {
     const { plot, drawing } = this;
     if (!plot || !drawing) return;
     if (this.following) {
-      const [start, end] = [drawing.x[0], drawing.x[drawing.n - 1]];
+      const { start, end } = drawing.span;
       // Few points are drawn as dots, which the frame must not cut in half.
       const least = this.app.state.choices.x === "wall" ? 1000 : 1;
       const room = drawing.n > DOTS_UP_TO ? 0 : end > start ? (end - start) * 0.02 : least;
@@ -258,6 +272,7 @@ export class Panel {
   /** What the page draws over the figure follows the figure, once all figures are painted. */
   overlay() {
     if (!this.plot || !this.drawing || !this.drawn) return;
+    attemptMarks(this.card.over, this.plot, this.drawing);
     endLabels(this.card.over, this.plot, this.drawing, this.drawn, this.app.run.ranks >= LABELS_FROM_RANKS);
     this.app.cursor.follow(this);
   }
@@ -267,7 +282,7 @@ export class Panel {
     const { drawing, plot, zoom } = this;
     this.spanned = null;
     if (zoom && drawing && plot && drawing.n > 0) {
-      const steps = [zoom.start, zoom.end].map((x) => between(drawing.x, drawing.step, x));
+      const steps = stepsWithin(drawing, zoom.start, zoom.end);
       this.draw();
       const [start, end] = steps.map((step) => between(this.drawing.step, this.drawing.x, step));
       this.zoom = { start, end };
@@ -299,9 +314,9 @@ export class Panel {
     const { drawing, zoom } = this;
     if (!this.near || this.following || !drawing || drawing.n === 0 || !zoom) return;
     const room = (zoom.end - zoom.start) * MARGIN;
-    const toStep = (/** @type {number} */ x) => between(drawing.x, drawing.step, x);
-    const start = Math.max(0, Math.floor(toStep(zoom.start - room)));
-    const stop = Math.max(start + 1, Math.ceil(toStep(zoom.end + room)));
+    const [first, last] = stepsWithin(drawing, zoom.start - room, zoom.end + room);
+    const start = Math.max(0, Math.floor(first));
+    const stop = Math.max(start + 1, Math.ceil(last));
     this.detailShown = false;
     if (this.detail) {
       this.detail.set({ start, stop });
@@ -338,15 +353,22 @@ export class Panel {
   }
 
   /**
-   * The row nearest to a place on the x axis, null where there is none.
+   * The point nearest to a place on the x axis, of whichever attempt; null where there is none.
    * @param {number} x
+   * @returns {{x: number, step: number, row: number|null}|null} row: of the latest attempt
    */
-  rowAt(x) {
+  pointAt(x) {
     const { drawing } = this;
     if (!drawing || drawing.n === 0) return null;
-    const right = Math.min(drawing.n - 1, lowerBound(drawing.x, x));
-    const left = Math.max(0, right - 1);
-    return x - drawing.x[left] <= drawing.x[right] - x ? left : right;
+    const row = nearest(drawing.x, x);
+    let point = { x: drawing.x[row], step: drawing.step[row] };
+    for (const line of drawing.lines) {
+      if (line.x === drawing.x || line.x.length === 0) continue;
+      const at = nearest(line.x, x);
+      if (Math.abs(line.x[at] - x) < Math.abs(point.x - x)) point = { x: line.x[at], step: line.step[at] };
+    }
+    const inside = point.x >= drawing.x[0] && point.x <= drawing.x[drawing.n - 1];
+    return { ...point, row: inside ? row : null };
   }
 
   /** For tests: what stands on the screen. */
@@ -361,7 +383,9 @@ export class Panel {
         x: [...drawing.x], step: [...drawing.step], t: [...drawing.t], lo: [...drawing.lo], p10: [...drawing.p10],
         mid: [...drawing.mid], raw: [...drawing.raw], p90: [...drawing.p90], hi: [...drawing.hi], bad: [...drawing.bad],
       },
-      lines: drawing?.lines.map((line) => ({ ...line.info, y: [...line.raw] })) ?? [],
+      lines: drawing?.lines.map((line) => ({ ...line.info, x: [...line.x], y: [...line.raw] })) ?? [],
+      starts: drawing?.starts ?? [],
+      complete: drawing?.complete ?? true,
       gaps: drawing?.gaps ?? [],
       ranks: drawing?.ranks ?? 0,
       shift: drawing?.shift ?? 0,

@@ -29,6 +29,16 @@ function panelText(scale) {
 /** Embedding costs tens of milliseconds: one at a time keeps the page responsive. */
 let queue = Promise.resolve();
 
+/**
+ * Take an element out of the page once no figure is being embedded: Bokeh complains of one that
+ * vanishes under its hands.
+ * @param {HTMLElement} element
+ */
+export function removeLater(element) {
+  element.hidden = true;
+  queue.then(() => element.remove());
+}
+
 const SOURCES = ["gaps", "outer", "inner", "lines", "dots", "marks"];
 
 /** Small, and mostly as they were: comparing costs less than hatching again. */

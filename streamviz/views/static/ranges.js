@@ -4,6 +4,8 @@ import { lowerBound } from "./derive.js";
 
 /** What lies further out than so many spans of the bulk is cut off, and marked on the edge. */
 const REACH = { spikes: 5, ranks: 12, otherwise: 2 };
+/** Earlier attempts are shown in full while they lie within so many spans of the latest. */
+const REACH_OLD = 16;
 const PADDING = 0.07;
 /** The axis stays as it is while the data fill at least this share of it. */
 const FILL = 0.55;
@@ -20,27 +22,50 @@ const OUTER = 0.02;
  * @returns {Range|null} null if there is nothing to span
  */
 export function yRange(drawing, x, log, current) {
-  const from = Math.max(0, lowerBound(drawing.x, x.start) - 1);
-  const to = Math.min(drawing.n, lowerBound(drawing.x, x.end) + 2);
+  const seen = (/** @type {Float64Array} */ values) => visible(values, drawing.x, x);
   const scale = log ? Math.log10 : (/** @type {number} */ value) => value;
   // Smoothed or as it came: both are drawn.
-  const lines = drawing.lines.flatMap((line) => (line.y === line.raw ? [line.y] : [line.y, line.raw]));
+  const lines = drawing.lines.flatMap((line) =>
+    (line.y === line.raw ? [line.y] : [line.y, line.raw]).map((values) => visible(values, line.x, x)),
+  );
   const ranks = drawing.lines.some((line) => line.info.kind === "rank");
-  const bulk = ranks ? lines : [drawing.p10, drawing.p90, drawing.mid];
-  const all = [drawing.lo, drawing.hi, drawing.mid, ...lines];
-  const whole = extremes(all, from, to, scale);
-  const body = quantiles(bulk, from, to, scale);
-  const edges = quantiles(all, from, to, scale);
+  const bulk = ranks ? lines : [drawing.p10, drawing.p90, drawing.mid].map(seen);
+  const all = [...[drawing.lo, drawing.hi, drawing.mid].map(seen), ...lines];
+  const whole = extremes(all, scale);
+  // Where the latest attempt has nothing, what is there of the others is all there is to see.
+  const body = quantiles(bulk, scale) ?? quantiles(all, scale);
+  const edges = quantiles(all, scale);
   if (!whole || !body || !edges) return null;
   const span = Math.max(body.end - body.start, Math.abs(body.end) * 1e-3, 1e-300);
   const wanted = {
     start: -reach(-body.start, -edges.start, -whole.start, span),
     end: reach(body.end, edges.end, whole.end, span),
   };
+  const old = quantiles(oldLines(drawing, x), scale);
+  if (old && body.start - old.start <= REACH_OLD * span) wanted.start = Math.min(wanted.start, old.start);
+  if (old && old.end - body.end <= REACH_OLD * span) wanted.end = Math.max(wanted.end, old.end);
   const padded = pad(wanted, log);
   const held = current && { start: scale(current.start), end: scale(current.end) };
   if (held && fits(held, wanted, padded)) return current;
   return log ? { start: 10 ** padded.start, end: 10 ** padded.end } : padded;
+}
+
+/**
+ * @param {import("./derive.js").Drawing} drawing
+ * @param {Range} x
+ */
+function oldLines(drawing, x) {
+  return drawing.lines.filter((line) => line.info.kind === "old").map((line) => visible(line.y, line.x, x));
+}
+
+/**
+ * The values within a range of x, and one beside it at each end.
+ * @param {Float64Array} values
+ * @param {Float64Array} at
+ * @param {Range} x
+ */
+function visible(values, at, x) {
+  return values.subarray(Math.max(0, lowerBound(at, x.start) - 1), lowerBound(at, x.end) + 2);
 }
 
 /**
@@ -87,16 +112,15 @@ function pad({ start, end }, log) {
 /**
  * Where all but the outer hundredths of the values lie.
  * @param {Float64Array[]} columns
- * @param {number} from
- * @param {number} to
  * @param {(value: number) => number} scale
  * @returns {Range|null}
  */
-function quantiles(columns, from, to, scale) {
-  const stride = Math.max(1, Math.floor(((to - from) * columns.length) / SAMPLE));
+function quantiles(columns, scale) {
+  const total = columns.reduce((sum, column) => sum + column.length, 0);
+  const stride = Math.max(1, Math.floor(total / SAMPLE));
   const values = [];
   for (const column of columns) {
-    for (let i = from; i < to; i += stride) {
+    for (let i = 0; i < column.length; i += stride) {
       const value = scale(column[i]);
       if (Number.isFinite(value)) values.push(value);
     }
@@ -109,17 +133,15 @@ function quantiles(columns, from, to, scale) {
 
 /**
  * @param {Float64Array[]} columns
- * @param {number} from
- * @param {number} to
  * @param {(value: number) => number} scale
  * @returns {Range|null}
  */
-function extremes(columns, from, to, scale) {
+function extremes(columns, scale) {
   let start = Infinity;
   let end = -Infinity;
   for (const column of columns) {
-    for (let i = from; i < to; i += 1) {
-      const value = scale(column[i]);
+    for (const plain of column) {
+      const value = scale(plain);
       if (value < start && value !== -Infinity) start = value;
       if (value > end && value !== Infinity) end = value;
     }

@@ -6,7 +6,7 @@ import { mix } from "./theme.js";
 /**
  * @typedef {import("./derive.js").Drawing} Drawing
  * @typedef {import("./theme.js").Palette} Palette
- * @typedef {{label: string, color: string, text: string, y: Float64Array, raw: Float64Array, kind: string}} NamedLine
+ * @typedef {{label: string, color: string, text: string, x: Float64Array, y: Float64Array, raw: Float64Array, kind: string}} NamedLine
  * @typedef {object} Strokes
  * @property {{xs: Float64Array[], ys: Float64Array[], color: string[], alpha: number[], width: number[]}} columns
  * @property {NamedLine[]} named lines that stand for one rank
@@ -17,6 +17,8 @@ const GHOSTS = 8;
 /** Few points are drawn as points too: a lone one would not be seen at all. */
 export const DOTS_UP_TO = 24;
 const CLIP_MARK_EVERY_PX = 10;
+/** Earlier attempts: there, and never mistaken for what goes on now. */
+const FAINT = 0.35;
 
 /**
  * @param {Drawing} drawing
@@ -29,9 +31,9 @@ export function strokes(drawing, palette, { asLines, smoothed }) {
   /** @type {NamedLine[]} */
   const named = [];
   const x = broken(drawing.x, drawing.breaks);
-  const add = (/** @type {Float64Array} */ y, /** @type {string} */ color, /** @type {number} */ alpha, /** @type {number} */ width) => {
-    columns.xs.push(x);
-    columns.ys.push(broken(y, drawing.breaks, () => NaN));
+  const add = (/** @type {Float64Array} */ y, /** @type {string} */ color, /** @type {number} */ alpha, /** @type {number} */ width, line = drawing) => {
+    columns.xs.push(line.x === drawing.x ? x : broken(line.x, line.breaks));
+    columns.ys.push(broken(y, line.breaks, () => NaN));
     columns.color.push(color);
     columns.alpha.push(alpha);
     columns.width.push(width);
@@ -39,8 +41,8 @@ export function strokes(drawing, palette, { asLines, smoothed }) {
   const old = drawing.lines.filter((line) => line.info.kind === "old");
   const ranks = drawing.lines.filter((line) => line.info.kind !== "old");
   for (const line of old) {
-    add(line.y, palette.hue, 0.35, 1);
-    named.push({ label: line.info.label, color: palette.hue, text: palette.hue, y: line.y, raw: line.raw, kind: "old" });
+    add(line.y, palette.hue, FAINT, 1.2, line);
+    named.push({ label: line.info.label, color: palette.hue, text: palette.hue, x: line.x, y: line.y, raw: line.raw, kind: "old" });
   }
   if (smoothed && asLines && ranks.length <= GHOSTS) {
     ranks.forEach((line, i) => add(line.raw, shade(palette, i, ranks.length), 0.25, 1));
@@ -49,7 +51,7 @@ export function strokes(drawing, palette, { asLines, smoothed }) {
   ranks.forEach((line, i) => {
     const color = asLines ? shade(palette, i, ranks.length) : mix(palette.hue, palette.ink, 0.35 + 0.15 * i);
     add(line.y, color, asLines && ranks.length > 16 ? 0.75 : 0.95, asLines && ranks.length <= 8 ? 1.4 : 1);
-    named.push({ label: line.info.label, color, text: mix(color, palette.ink, 0.4), y: line.y, raw: line.raw, kind: line.info.kind });
+    named.push({ label: line.info.label, color, text: mix(color, palette.ink, 0.4), x: line.x, y: line.y, raw: line.raw, kind: line.info.kind });
   });
   if (!asLines) add(drawing.mid, palette.hue, 1, 1.6);
   return { columns, named };

@@ -14,6 +14,7 @@ from memory_transport import MemoryTransport
 from streamviz.publisher import publisher as publisher_module
 from streamviz.publisher.publisher import Publisher
 from streamviz.publisher.sender import NO_SERVER_WARNING_S, Sender
+from streamviz.publisher.stream import Totals
 from streamviz.wire.codec import decode, encode_ack
 from streamviz.wire.delivery import STALL_S
 from streamviz.wire.frames import Bye, Gap, Heartbeat, Hello, Samples, Schema
@@ -31,8 +32,8 @@ class Line:
                 run="run", outbox_rows=outbox_rows, buffer_bytes=buffer_bytes
             )
         publisher_module._alive.discard(self.publisher)
-        assert self.publisher._sender is not None
-        self.sender = self.publisher._sender
+        assert self.publisher._stream.sender is not None
+        self.sender = self.publisher._stream.sender
         self.ingest = Ingest(epoch=1)
         self.epoch = 1
         self.now = 100.0
@@ -91,7 +92,7 @@ class Line:
         totals = self.publisher.totals()
         lost = self.publisher._outbox._lost  # what fell out and no turn has seen yet
         assert totals.sent + (lost.rows if lost else 0) == self.sent
-        assert totals.sent == self.publisher._outgoing.base_row + totals.held
+        assert totals.sent == self.publisher._stream.outgoing.base_row + totals.held
         stored = self.stored()
         assert stored == sorted(set(stored))
         for stream in self.ingest.collector._streams.values():
@@ -175,7 +176,7 @@ def test_all_goes_well() -> None:
 
     assert line.stored() == list(range(200))
     assert line.drawn() == 0
-    assert line.publisher.totals() == publisher_module.Totals(200, 0, {}, {})
+    assert line.publisher.totals() == Totals(200, 0, {}, {})
 
 
 def test_what_fell_out_is_counted_and_drawn() -> None:
@@ -264,11 +265,12 @@ def test_a_drain_ends_with_a_goodbye() -> None:
     line.send(2)
     line.turn()
     line.deliver(100)
-    line.sender._drain(1e12, "KeyError")
+    line.sender.close(1e12, "KeyError")
+    line.sender._drain()
 
     last = decode(line.transport.to_server[-1])
     assert isinstance(last, Bye)
-    assert (last.next_seq, last.how, last.stream) == (1, "KeyError", line.publisher._stream)
+    assert (last.next_seq, last.how, last.stream) == (1, "KeyError", line.publisher._stream.name)
     assert line.transport.closed_with is not None
 
 
@@ -280,7 +282,8 @@ def test_what_could_not_be_delivered_is_drawn_after_the_goodbye() -> None:
     line.deliver(100)
     line.turn()
     line.send(4)
-    line.sender._drain(0.0, "ok")
+    line.sender.close(0.0, "ok")
+    line.sender._drain()
     late = [
         data for data in line.transport.to_server if not isinstance(decode(data), Samples | Gap)
     ]

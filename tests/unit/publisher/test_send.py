@@ -20,6 +20,7 @@ from streamviz.ingest.liveness import WorkerState
 from streamviz.publisher import publisher as publisher_module
 from streamviz.publisher.outbox import MAX_ROW_VALUES
 from streamviz.publisher.publisher import Publisher
+from streamviz.publisher.stream import Totals
 from streamviz.publisher.transport import NoTransport
 from streamviz.wire.codec import encode_ack
 from streamviz.wire.frames import MAX_STEP
@@ -356,7 +357,7 @@ def test_a_publisher_that_is_off_does_nothing(
         assert threading.active_count() == before
 
     assert rig.transports == []
-    assert publisher.totals() == publisher_module.Totals(0, 0, {}, {})
+    assert publisher.totals() == Totals(0, 0, {}, {})
     assert not publisher._rows
     assert caplog.records == []
 

@@ -27,10 +27,14 @@ def test_a_loopback_address_needs_no_protection(address: str) -> None:
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "*", "", "10.0.0.5", "node-7", "8.8.8.8"])
 def test_any_other_address_is_refused_with_the_words_to_add(address: str) -> None:
     """Without login and encryption the page is not shown to others."""
-    with pytest.raises(ExposedAddress, match=r"has not a login.*ssh tunnel.*--insecure"):
+    with pytest.raises(ExposedAddress, match=r"--no-token.*ssh tunnel.*--insecure") as refused:
         check_page_address(address, token=False, encrypted=True, insecure=False)
-    with pytest.raises(ExposedAddress, match="has not encryption"):
+    assert "--tls-cert" not in str(refused.value)
+    with pytest.raises(ExposedAddress, match=r"--tls-cert FILE.*--behind-proxy") as refused:
         check_page_address(address, token=True, encrypted=False, insecure=False)
+    assert "--no-token" not in str(refused.value)
+    with pytest.raises(ExposedAddress, match=r"--no-token; and encryption: add --tls-cert"):
+        check_page_address(address, token=False, encrypted=False, insecure=False)
     check_page_address(address, token=True, encrypted=True, insecure=False)
     check_page_address(address, token=False, encrypted=False, insecure=True)
     with pytest.raises(ExposedAddress, match="--insecure"):

@@ -524,6 +524,7 @@ def test_reports_come_when_there_is_news_and_the_status_at_every_beat(store: Sto
             "ranks_live": 1,
             "ranks_expected": 4,
             "attempts": 1,
+            "attempt": 0,
             "started": 5.0,
             "last_time": 6.0,
         }
@@ -541,7 +542,9 @@ def test_reports_come_when_there_is_news_and_the_status_at_every_beat(store: Sto
             {"rank": 0, "attempt": 0, "host": "node-0", "state": "live"},
             {"rank": 1, "attempt": 0, "host": "node-1", "state": "stale"},
         ],
+        "duplicates": [],
         "started": 5.0,
+        "overflow": [],
     }
     status = page.last("status")
     assert (status["run"], status["state"], status["step"]) == ("r", "live", 2)

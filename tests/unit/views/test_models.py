@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamviz.store import Gap
-from streamviz.views.models import MAX_OLD, choose, evenly, merge_gaps
+from streamviz.store import Gap, Grid
+from streamviz.views.models import (
+    MAX_OLD,
+    MAX_OLD_WORKERS,
+    choose,
+    evenly,
+    merge_gaps,
+    reduce_old,
+)
 from streamviz.views.ranks import parse_ranks
 
 
@@ -19,7 +27,8 @@ def test_the_latest_attempt_of_each_rank_makes_the_band() -> None:
         (5, 1, 3),
         (7, 0, 4),
     ]
-    assert [(s.rank, s.attempt, s.worker) for s in choice.old] == [(2, 0, 2), (5, 0, 0)]
+    [line] = choice.old
+    assert (line.label, [source.worker for source in line.sources]) == ("attempt 0", [2, 0])
     assert choice.workers == (1, 3, 4, 2, 0)
 
 
@@ -28,17 +37,89 @@ def test_only_the_ranks_asked_for_are_chosen() -> None:
     workers = [(10 * attempt + rank, rank, attempt) for attempt in range(2) for rank in range(10)]
     choice = choose(workers, parse_ranks("3,5-6"))
     assert [source.rank for source in choice.current] == [3, 5, 6]
-    assert {source.rank for source in choice.old} == {3, 5, 6}
+    assert {source.rank for line in choice.old for source in line.sources} == {3, 5, 6}
 
 
-def test_every_earlier_attempt_is_seen_before_any_twice() -> None:
-    """There is room for few lines, so each attempt gives its lowest rank first."""
-    workers = [(100 * attempt + rank, rank, attempt) for attempt in range(6) for rank in range(50)]
-    old = choose(workers, None).old
-    assert [(s.attempt, s.rank) for s in old] == [
-        (4, 0), (3, 0), (2, 0), (1, 0), (0, 0), (4, 1), (3, 1), (2, 1),
-    ]  # fmt: skip
-    assert len(old) == MAX_OLD
+@pytest.mark.parametrize(
+    ("ranks", "attempts", "labels"),
+    [
+        (1, 1, []),
+        (1, 3, ["attempt 1", "attempt 0"]),
+        (50, 3, ["attempt 1", "attempt 0"]),
+        (200, 2, ["attempt 0, 64 of 200 ranks"]),
+        (1, 6, ["attempt 4", "attempt 3", "attempt 2", "attempt 1", "attempt 0"]),
+        (2, 50, ["attempt 48", "attempt 47", "attempt 46", "attempt 45", "attempts 0 to 44"]),
+        (
+            1,
+            999,
+            ["attempt 997", "attempt 996", "attempt 995", "attempt 994", "attempts 742 to 993"],
+        ),
+    ],
+)
+def test_earlier_attempts_are_few_lines(ranks: int, attempts: int, labels: list[str]) -> None:
+    """However many ranks started again how often: a line each for the last, one for the others."""
+    workers = [
+        (ranks * attempt + rank, rank, attempt)
+        for attempt in range(attempts)
+        for rank in range(ranks)
+    ]
+    choice = choose(workers, None)
+    assert [line.label for line in choice.old] == labels
+    assert len(choice.old) <= MAX_OLD + 1
+    assert len(choice.workers) - len(choice.current) <= MAX_OLD_WORKERS
+    assert all(line.sources[0].attempt < attempts - 1 for line in choice.old)
+
+
+def test_one_restarted_rank_among_many_is_named() -> None:
+    """Its earlier attempt is no attempt of the whole job."""
+    workers = [*((rank, rank, 0) for rank in range(8)), (8, 3, 1)]
+    assert [line.label for line in choose(workers, None).old] == ["r3 attempt 0"]
+    assert [line.label for line in choose(workers, parse_ranks("3")).old] == ["attempt 0"]
+
+
+def test_ranks_drawn_one_by_one_have_earlier_attempts_one_by_one() -> None:
+    """While they are few; many are folded as in a band."""
+    two = [(2 * attempt + rank, rank, attempt) for attempt in range(2) for rank in range(2)]
+    assert [line.label for line in choose(two, None, "lines").old] == [
+        "r0 attempt 0",
+        "r1 attempt 0",
+    ]
+    many = [(9 * attempt + rank, rank, attempt) for attempt in range(2) for rank in range(9)]
+    assert [line.label for line in choose(many, None, "lines").old] == ["attempt 0"]
+
+
+def grid_of(mean: list[list[float]], time: list[list[float]]) -> Grid:
+    """Build a grid of single steps: a row for each, a column for each worker."""
+    means, times = np.array(mean), np.array(time)
+    ones = np.ones(means.shape, np.int64)
+    return Grid(
+        shift=0,
+        bucket=np.arange(len(means)),
+        workers=tuple(range(means.shape[1])),
+        mean=means,
+        vmin=means,
+        vmax=means,
+        time=times,
+        count=ones,
+        bad=0 * ones,
+        complete=True,
+    )
+
+
+def test_an_old_line_is_the_newest_attempt_that_has_the_step() -> None:
+    """Attempts are never mixed in a value, and NaN is what it was, not a hole to fill."""
+    nan = np.nan
+    grid = grid_of(
+        [[1, 3, 50, nan], [2, 4, nan, nan], [nan, nan, 60, 70], [nan, nan, nan, nan]],
+        [[1, 3, 9, nan], [2, 2, 8, nan], [nan, nan, 5, 7], [nan, nan, nan, nan]],
+    )
+    newest, oldest = np.array([2]), np.array([0, 1])
+    value, time = reduce_old(grid, [newest, oldest])
+    np.testing.assert_array_equal(value, [50, nan, 60, nan])
+    np.testing.assert_array_equal(time, [9, 8, 5, nan])
+    value, time = reduce_old(grid, [oldest, np.array([2, 3])])
+    np.testing.assert_array_equal(value, [2, 3, 65, nan])
+    np.testing.assert_array_equal(time, [2, 2, 6, nan])
 
 
 @given(st.integers(0, 3000), st.integers(2, 100))

@@ -1,0 +1,181 @@
+"""A run's file read from the first row to the last, as it was at one moment, for a replay.
+
+Each worker's rows in each table are read on their own, a leaf at a time, so that many of them can
+be read side by side in the order of their times. The file may be written meanwhile, by a server in
+another process: what is not in leaves yet is taken at the start, the leaves when their turn comes.
+
+Law: rows come as they were sent, in order of arrival; what cannot be read is counted, never
+guessed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from streamviz.errors import DamagedFile, NewerFile
+from streamviz.journal.check import read_head
+from streamviz.journal.columns import gather
+from streamviz.journal.connection import connect_reader
+from streamviz.journal.entries import TableRows
+from streamviz.journal.nodes import WINDOW, Node, find, leaf_axis, leaf_values
+from streamviz.journal.schema import APPLICATION_ID, VERSION, BadRow, read
+
+__all__ = ["Playback", "is_run_file"]
+
+_MAGIC = b"SQLite format 3\0"
+_KEPT = (
+    "SELECT metric_set, worker, sum(size) FROM chunk WHERE level = 0 GROUP BY metric_set, worker"
+)
+
+
+def is_run_file(path: Path) -> bool:
+    """Say whether a file begins as those of runs do.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+class Playback:
+    """One file, open for reading. Owner: the thread that made it.
+
+    Attributes:
+        head: All of the run but its rows.
+        kept: How many rows of each (table, worker) are there at full resolution.
+        gone: Rows of which only the overview is left, or nothing.
+        unreadable: About how many rows could not be read when their turn came.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open it, and note what there is.
+
+        Args:
+            path: A run's file.
+
+        Raises:
+            DamagedFile: It is no run's file, or what it says of the run cannot be read.
+            NewerFile: A later version wrote it.
+        """
+        self.path = path
+        self.unreadable = 0
+        try:
+            self._connection = connect_reader(path)
+            self._begin()
+        except (sqlite3.Error, BadRow, ValueError) as error:
+            raise DamagedFile(
+                f"{path} cannot be read ({error}): 'streamviz serve' on its data directory mends "
+                "what can be mended"
+            ) from None
+
+    def _begin(self) -> None:
+        connection = self._connection
+        connection.execute("BEGIN")
+        application, version = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("application_id", "user_version")
+        )
+        if application != APPLICATION_ID:
+            raise BadRow("it is no file of a run")
+        if version > VERSION:
+            raise NewerFile(
+                f"{self.path} is of version {version}, and this streamviz reads up to {VERSION}: "
+                "use a newer one"
+            )
+        self.head = read_head(connection)
+        self._widths = {table: len(names) for table, names in self.head.tables.items()}
+        self._marks = {
+            (table, worker): rows for _, table, worker, rows in read(connection, "chunked")
+        }
+        self._tail = self._unchunked()
+        kept: dict[tuple[int, int], int] = {
+            (table, worker): rows for table, worker, rows in connection.execute(_KEPT)
+        }
+        self.gone = sum(self._marks.values()) - sum(kept.values())
+        for key, rows in self._tail.items():
+            kept[key] = kept.get(key, 0) + rows.steps.size
+        self.kept: Mapping[tuple[int, int], int] = kept
+        connection.execute("COMMIT")
+
+    def _unchunked(self) -> dict[tuple[int, int], TableRows]:
+        blobs = [records for _, records in read(self._connection, "journal")]
+        found = {}
+        for rows in gather(blobs, self._widths) if blobs else []:
+            done = max(self._marks.get((rows.table, rows.worker), 0) - rows.first, 0)
+            if done < rows.steps.size:
+                found[rows.table, rows.worker] = _part(rows, done)
+        return found
+
+    def rows(
+        self, table: int, worker: int, *, start: int = 0, stop: int | None = None
+    ) -> Iterator[TableRows]:
+        """Yield a worker's rows in a table, in order of arrival.
+
+        Args:
+            table: Number of the table within the run.
+            worker: Number of the worker within the run.
+            start: Leaves without a step from it on are passed over.
+            stop: Leaves without a step up to it are, too; ``None``: there is no last step.
+        """
+        mark = self._marks.get((table, worker), 0)
+        for begin in range(0, mark, WINDOW):
+            yield from self._window(table, worker, begin, (start, stop))
+        tail = self._tail.get((table, worker))
+        if tail is not None:
+            yield tail
+
+    def _window(
+        self, table: int, worker: int, begin: int, steps: tuple[int, int | None]
+    ) -> list[TableRows]:
+        """Return the leaves of a window, as they are now: they may have been joined meanwhile."""
+        found = []
+        self._connection.execute("BEGIN")
+        try:
+            for node in find(self._connection, table, worker, 0, begin, begin + WINDOW):
+                if node.high < steps[0] or (steps[1] is not None and node.low > steps[1]):
+                    continue
+                try:
+                    found.append(self._leaf(node))
+                except BadRow:
+                    self.unreadable += node.size
+        except (BadRow, sqlite3.DatabaseError):
+            # Which rows the window had is not known any more.
+            self.unreadable += WINDOW
+        finally:
+            self._connection.execute("COMMIT")
+        return found
+
+    def _leaf(self, node: Node) -> TableRows:
+        steps, times = leaf_axis(self._connection, node)
+        lines = [
+            leaf_values(self._connection, node, metric)
+            for metric in range(self._widths[node.table])
+        ]
+        return TableRows(
+            table=node.table,
+            worker=node.worker,
+            first=node.first,
+            steps=steps,
+            times=times,
+            values=np.column_stack(lines),
+        )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+
+def _part(rows: TableRows, done: int) -> TableRows:
+    return TableRows(
+        table=rows.table,
+        worker=rows.worker,
+        first=rows.first + done,
+        steps=rows.steps[done:],
+        times=rows.times[done:],
+        values=rows.values[done:],
+    )

@@ -1,0 +1,202 @@
+"""The tables of a run's file, and the checksum that every row of them carries.
+
+SQLite tells when its own structure is broken, not when a number in it has changed; the checksum
+does, and it tells which table a row belongs to when nothing but the row is left.
+
+Law: a row whose checksum fits is a row that was written; no other is believed.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from sqlite3 import Connection
+from typing import Any, TypeAlias
+
+from streamviz.journal.entries import Head, StreamRow, WorkerRow
+from streamviz.store.gaps import Gap
+
+__all__ = [
+    "APPLICATION_ID",
+    "COLUMNS",
+    "CREATE",
+    "VERSION",
+    "BadRow",
+    "Cell",
+    "Row",
+    "checksum",
+    "gap_cells",
+    "head_of",
+    "insert",
+    "read",
+    "stream_cells",
+    "worker_cells",
+]
+
+VERSION = 1
+"""``PRAGMA user_version``: raised when an older program could not read the file."""
+APPLICATION_ID = 0x5356495A
+"""``SVIZ``, by which ``file`` and we know our files."""
+
+Cell: TypeAlias = "int | float | str | bytes | None"
+Row: TypeAlias = tuple[Any, ...]
+"""A row's id and its columns, of the types that :data:`COLUMNS` says: SQLite has no type for it."""
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "meta": ("name TEXT", "value TEXT"),
+    "metric_set": ("names TEXT",),
+    "worker": (
+        *("rank INTEGER", "attempt INTEGER", "world_size INTEGER", "local_rank INTEGER"),
+        *("host TEXT", "pid INTEGER", "library TEXT", "started REAL", "last_time REAL"),
+        *("last_step INTEGER", "ended TEXT", "stream BLOB"),
+    ),
+    "stream": (
+        *("stream BLOB", "worker INTEGER", "next_seq INTEGER", "next_row INTEGER"),
+        "sent INTEGER",
+    ),
+    "gap": (
+        *("worker INTEGER", "first_step INTEGER", "last_step INTEGER", "first_time REAL"),
+        *("last_time REAL", "rows INTEGER", "reason TEXT"),
+    ),
+    "journal": ("records BLOB",),
+    "chunked": ("metric_set INTEGER", "worker INTEGER", "rows INTEGER"),
+    "chunk": (
+        *("metric_set INTEGER", "worker INTEGER", "level INTEGER", "first INTEGER"),
+        *("rows INTEGER", "low INTEGER", "high INTEGER", "shift INTEGER", "size INTEGER"),
+    ),
+    "part": ("data BLOB",),
+    "loss": ("sentence TEXT",),
+}
+"""The columns of each table between its ``id INTEGER PRIMARY KEY`` and its ``crc INTEGER``."""
+
+CREATE = (
+    *(
+        f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, {', '.join(columns)}, crc INTEGER)"
+        for table, columns in COLUMNS.items()
+    ),
+    "CREATE UNIQUE INDEX chunk_place ON chunk (metric_set, worker, level, first)",
+    "CREATE INDEX chunk_age ON chunk (level, id)",
+)
+
+_NUMBERS = struct.Struct("<cq")
+_REALS = struct.Struct("<cd")
+_LENGTHS = struct.Struct("<cI")
+_INSERT = {
+    table: f"INSERT OR REPLACE INTO {table} VALUES (?, {'?, ' * len(columns)}?)"  # noqa: S608 - names are ours
+    for table, columns in COLUMNS.items()
+}
+_SELECT = {
+    table: f"SELECT * FROM {table} ORDER BY id"  # noqa: S608 - names are ours
+    for table in COLUMNS
+}
+
+
+class BadRow(ValueError):
+    """A row does not fit its checksum, or what it says cannot be."""
+
+
+def checksum(table: str, cells: Sequence[Cell]) -> int:
+    """Return the CRC-32 of a row.
+
+    It covers the table's name and each cell, packed as a letter and, little-endian: ``n`` nothing;
+    ``i`` an ``int64``; ``f`` a ``float64``; ``t`` and ``b`` a ``uint32`` length and that many
+    bytes, of UTF-8 text or as they are.
+
+    Args:
+        table: The row's table.
+        cells: The row's id, then its columns without the checksum.
+    """
+    pieces: list[bytes] = [table.encode()]
+    for cell in cells:
+        if isinstance(cell, int):
+            pieces.append(_NUMBERS.pack(b"i", cell))
+        elif isinstance(cell, float):
+            pieces.append(_REALS.pack(b"f", cell))
+        elif isinstance(cell, bytes):
+            pieces.append(_LENGTHS.pack(b"b", len(cell)))
+            pieces.append(cell)
+        elif cell is None:
+            pieces.append(b"n")
+        else:
+            text = cell.encode()
+            pieces.append(_LENGTHS.pack(b"t", len(text)))
+            pieces.append(text)
+    return zlib.crc32(b"".join(pieces))
+
+
+def insert(connection: Connection, table: str, rows: Sequence[Sequence[Cell]]) -> None:
+    """Write rows, over those of the same id.
+
+    Args:
+        connection: Inside a transaction.
+        table: Of :data:`COLUMNS`.
+        rows: Of each row its id, then its columns without the checksum.
+    """
+    connection.executemany(_INSERT[table], [(*row, checksum(table, row)) for row in rows])
+
+
+def read(connection: Connection, table: str) -> Iterator[Row]:
+    """Yield a table's rows in order, each its id and its columns.
+
+    Raises:
+        BadRow: A row does not fit its checksum.
+        sqlite3.DatabaseError: SQLite cannot read it.
+    """
+    for row in connection.execute(_SELECT[table]):
+        if checksum(table, row[:-1]) != row[-1]:
+            raise BadRow(f"row {row[0]} of table {table} does not fit its checksum")
+        yield row[:-1]
+
+
+def worker_cells(row: WorkerRow) -> tuple[Cell, ...]:
+    """Return a worker as a row of its table."""
+    return (
+        *(row.index, row.rank, row.attempt, row.world_size, row.local_rank, row.host, row.pid),
+        *(row.library, float(row.started), float(row.last_time), row.last_step, row.ended),
+        row.stream,
+    )
+
+
+def stream_cells(row: StreamRow) -> tuple[Cell, ...]:
+    """Return a stream as a row of its table."""
+    return (row.index, row.stream, row.worker, row.next_seq, row.next_row, row.sent)
+
+
+def gap_cells(number: int, worker: int, gap: Gap) -> tuple[Cell, ...]:
+    """Return a gap as a row of its table."""
+    return (
+        *(number, worker, gap.first_step, gap.last_step, float(gap.first_time)),
+        *(float(gap.last_time), gap.rows, gap.reason),
+    )
+
+
+def head_of(tables: Mapping[str, Sequence[Row]]) -> Head:
+    """Return what the small tables say.
+
+    Args:
+        tables: The rows of ``meta``, ``metric_set``, ``worker``, ``stream``, ``gap`` and ``loss``,
+            by id: of a name that ``meta`` has twice the later holds.
+
+    Raises:
+        BadRow: The run's name is missing.
+    """
+    meta: dict[str, str] = {name: value for _, name, value in tables["meta"]}
+    if "run" not in meta:
+        raise BadRow("the file does not say which run it is of")
+    return Head(
+        run=meta["run"],
+        started=float(meta.get("started", "0")),
+        config=json.loads(meta["config"]) if "config" in meta else None,
+        tables={number: tuple(json.loads(names)) for number, names in tables["metric_set"]},
+        workers={row[0]: WorkerRow(**_named("worker", row)) for row in tables["worker"]},
+        streams={row[0]: StreamRow(**_named("stream", row)) for row in tables["stream"]},
+        gaps=[(row[1], Gap(*row[2:])) for row in tables["gap"]],
+        losses=tuple(sentence for _, sentence in tables["loss"]),
+    )
+
+
+def _named(table: str, row: Row) -> dict[str, Any]:
+    names = ["index", *(column.split()[0] for column in COLUMNS[table])]
+    return dict(zip(names, row, strict=True))

@@ -1,0 +1,162 @@
+"""The smallest exact bytes of a column: numbers recognised for what they are, then zstd.
+
+A column is a tag byte and one zstd frame. The tag says what the frame's bytes are:
+
+==  ==========================================================================================
+0   float64, each XORed with the one before
+1   float32 that widen to the values
+2   integers, each less the one before, zigzag
+3   ``int64`` (steps, bits of times), differences of differences, zigzag
+16  + d: integers which over 10**d are the values, each less the one before, zigzag
+==  ==========================================================================================
+
+The bytes of the numbers are transposed: all lowest bytes first, all highest last.
+
+Law: ``decode(encode(x))`` is bit for bit ``x``, whatever NaN or zero it holds; a coding is used
+only after decoding it gave the values back. No stated size is believed.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from streamviz.store.grid import FloatArray, IntArray
+
+__all__ = ["decode", "decode_axis", "encode", "encode_axis"]
+
+_XOR, _FLOAT32, _INTEGER, _AXIS, _DECIMAL = 0, 1, 2, 3, 16
+_DIGITS_MAX = 9
+_POWERS = 10.0 ** np.arange(_DIGITS_MAX + 1)
+_EXACT_MAX = 2.0**53
+"""Integers below it are float64 each."""
+_SAMPLE = 32
+"""Values looked at before a decimal coding is tried on all of them."""
+_LEVEL = 3
+_WINDOW_MAX = 1 << 24
+"""Bytes a frame may make the decompressor hold; ours need at most 32 KiB."""
+
+UintArray = NDArray[np.uint64]
+
+
+class _Zstd(threading.local):
+    """A compressor and a decompressor of each thread: neither may be shared."""
+
+    def __init__(self) -> None:
+        self.pack = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=False).compress
+        self.unpack = zstandard.ZstdDecompressor(max_window_size=_WINDOW_MAX).decompress
+
+
+_zstd = _Zstd()
+
+
+def encode(values: FloatArray) -> bytes:
+    """Return the column of ``float64[S]``."""
+    values = np.ascontiguousarray(values, np.float64)
+    if values.size:
+        with np.errstate(all="ignore"):
+            for digits in _digits(values):
+                scaled = np.rint(values * _POWERS[digits]) if digits else values
+                whole = scaled.astype(np.int64)
+                if _same(whole / _POWERS[digits], values):
+                    tag = _DECIMAL + digits if digits else _INTEGER
+                    return _column(tag, _zigzag(np.diff(whole, prepend=0)))
+            single = values.astype(np.float32)
+            if _same(single.astype(np.float64), values):
+                return _column(_FLOAT32, single)
+    bits = values.view(np.uint64)
+    turned = bits.copy()
+    turned[1:] ^= bits[:-1]
+    return _column(_XOR, turned)
+
+
+def decode(data: bytes, size: int) -> FloatArray:
+    """Return the ``float64[size]`` of a column.
+
+    Raises:
+        ValueError: It is not a column of that size.
+    """
+    tag = data[0] if data else -1
+    if tag == _XOR:
+        bits = np.bitwise_xor.accumulate(_bytes(data, size, 8).view(np.uint64))
+        return bits.view(np.float64)
+    if tag == _FLOAT32:
+        return _bytes(data, size, 4).view(np.float32).astype(np.float64)
+    if tag == _INTEGER or _DECIMAL < tag <= _DECIMAL + _DIGITS_MAX:
+        whole = np.cumsum(_unzigzag(_bytes(data, size, 8).view(np.uint64)))
+        if tag == _INTEGER:
+            return whole.astype(np.float64)
+        return np.asarray(whole / _POWERS[tag - _DECIMAL], np.float64)
+    raise ValueError(f"a column of values has tag {tag}, which there is not")
+
+
+def encode_axis(values: IntArray) -> bytes:
+    """Return the column of ``int64[S]``, small where they grow evenly."""
+    values = np.ascontiguousarray(values, np.int64)
+    return _column(_AXIS, _zigzag(np.diff(values, n=2, prepend=(0, 0))))
+
+
+def decode_axis(data: bytes, size: int) -> IntArray:
+    """Return the ``int64[size]`` of a column.
+
+    Raises:
+        ValueError: It is not a column of that size.
+    """
+    if not data or data[0] != _AXIS:
+        raise ValueError(f"a column of steps has tag {data[0] if data else -1}, not {_AXIS}")
+    whole: IntArray = np.cumsum(np.cumsum(_unzigzag(_bytes(data, size, 8).view(np.uint64))))
+    return whole
+
+
+def _digits(values: FloatArray) -> list[int]:
+    """Return how many decimals the values may have: one guess, or none."""
+    sample = values[:_SAMPLE]
+    if not np.abs(values).max() < _EXACT_MAX:  # also true of NaN
+        return []
+    exact = (np.rint(sample * _POWERS[:, None]) / _POWERS[:, None] == sample).all(axis=1)
+    found = int(exact.argmax())
+    if not exact[found] or not np.abs(values).max() * _POWERS[found] < _EXACT_MAX:
+        return []
+    return [found]
+
+
+def _same(found: FloatArray, values: FloatArray) -> bool:
+    return bool((found.view(np.int64) == values.view(np.int64)).all())
+
+
+def _zigzag(values: IntArray) -> UintArray:
+    """Fold the sign into the lowest bit, so that small numbers have small bytes."""
+    return ((values << 1) ^ (values >> 63)).view(np.uint64)
+
+
+def _unzigzag(values: UintArray) -> IntArray:
+    half: IntArray = (values >> np.uint64(1)).view(np.int64)
+    half ^= -(values & np.uint64(1)).view(np.int64)
+    return half
+
+
+def _column(tag: int, numbers: UintArray | NDArray[np.float32]) -> bytes:
+    width = numbers.dtype.itemsize
+    turned = numbers.view(np.uint8).reshape(-1, width).T.tobytes()
+    return bytes((tag,)) + bytes(_zstd.pack(turned))
+
+
+def _bytes(data: bytes, size: int, width: int) -> NDArray[np.uint8]:
+    """Return the bytes of a column's numbers, never more than ``size * width`` of them."""
+    if size == 0:
+        return np.empty(0, np.uint8)
+    frame, wanted = data[1:], size * width
+    try:
+        stated = zstandard.frame_content_size(frame)
+        if stated not in (-1, wanted):
+            raise ValueError(f"a column states {stated} bytes, expected {wanted}")
+        flat = _zstd.unpack(frame, max_output_size=wanted, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise ValueError(f"a column of {size} numbers cannot be read: {error}") from None
+    if len(flat) != wanted:
+        raise ValueError(f"a column holds {len(flat)} bytes, expected {wanted}")
+    turned = np.frombuffer(flat, np.uint8).reshape(width, size)
+    return np.ascontiguousarray(turned.T).reshape(-1)
