@@ -10,11 +10,15 @@ import errno
 import secrets
 import signal
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from bokeh.server.server import Server as BokehServer
 from tornado.ioloop import IOLoop
 
+from streamviz.clock import wall_time
 from streamviz.config import DEFAULT_ENDPOINT
 from streamviz.counters import Counters
 from streamviz.errors import AddressInUse, ConfigError
@@ -22,6 +26,9 @@ from streamviz.ingest.collector import Collector
 from streamviz.ingest.holder import holder_of
 from streamviz.ingest.receiver import Receiver
 from streamviz.ingest.roster import Roster
+from streamviz.journal.history import History
+from streamviz.journal.recorder import Recorder
+from streamviz.journal.state import NOT_RECORDED, JournalState
 from streamviz.security.exposure import (
     allowed_hosts,
     check_ingest_endpoint,
@@ -38,8 +45,11 @@ from streamviz.views.access import Door
 from streamviz.views.dashboard import Dashboard, routes, settings
 from streamviz.views.hub import Hub
 
-__all__ = ["Server", "ServerConfig"]
+__all__ = ["DISK_BYTES", "Server", "ServerConfig"]
 
+DISK_BYTES = 20 * 2**30
+"""What recorded runs may take unless told: six days of a hundred ranks with sixty metrics each
+second."""
 _PORTS_TRIED = 50
 _MOST_BODY_BYTES = 64 * 1024
 """Longest body of a request that is read at all: none has one, but for what nobody should send."""
@@ -59,6 +69,10 @@ class ServerConfig:
     ingest: str = DEFAULT_ENDPOINT
     memory: int = 2**30
     """Bytes that everything held may take."""
+    data_dir: Path | None = None
+    """Where runs are recorded; ``None`` keeps them in memory only."""
+    disk: int = DISK_BYTES
+    """Bytes that recorded runs may take before the oldest full resolution goes."""
     prefix: str = ""
     token: str | None = None
     """What readers must know; ``None`` makes one, ``""`` asks for none."""
@@ -76,11 +90,14 @@ class Server:
     Raises:
         AddressInUse: The ingest port is held, or no page port is free.
         ConfigError: A setting cannot be used.
+        JournalError: The data directory is held by another server, or cannot be used.
         ExposedAddress: An address others can reach was asked for without protection.
 
     Attributes:
         page: Address of the page, its token included.
         ingest: The ingest endpoint, with the port that was bound.
+        runs: How many runs were called back from the disk.
+        notes: What the start found on the disk that somebody should know, a sentence each.
         port_moved: Whether the page's port was busy and the next free one was taken.
     """
 
@@ -99,42 +116,73 @@ class Server:
         counters = Counters()
         store = Store(config.memory, counters=counters)
         roster = Roster()
-        self._hub = Hub(store, roster, counters)
-        collector = Collector(
-            store,
-            roster,
-            counters,
-            epoch=secrets.randbits(62),
-            is_watched=lambda: self._hub.viewers > 0,
-        )
-        self._receiver = Receiver(
-            config.ingest, collector, counters, on_rows=self._hub.wake, keys=keys
-        )
-        self.ingest = self._receiver.endpoint
-        self._hub.ingest_endpoint = self.ingest
-        door = Door(
-            token=token,
-            hosts=allowed_hosts(config.host, config.allow_hosts),
-            any_address=is_any(config.host),
-            prefix=config.prefix,
-            shares=Shares(home()),
-            behind_proxy=config.behind_proxy,
-        )
-        self._dashboard = Dashboard(
-            store=store, roster=roster, counters=counters, hub=self._hub, door=door
-        )
-        self._bokeh: BokehServer | None = None
-        try:
+        self.runs = 0
+        self.notes: list[str] = []
+        with ExitStack() as undo:
+            recorder = self._recorder = _open_recorder(config, counters)
+            if recorder is not None:
+                undo.callback(recorder.stop)
+            history = None if recorder is None else History(recorder.directory, recorder.pending)
+            journal = partial(_state_of, recorder)
+            self._hub = Hub(store, roster, counters, history=history, journal=journal)
+            collector = Collector(
+                store,
+                roster,
+                counters,
+                epoch=secrets.randbits(62),
+                is_watched=lambda: self._hub.viewers > 0,
+                recorder=recorder,
+            )
+            self._receiver = Receiver(
+                config.ingest, collector, counters, on_rows=self._hub.wake, keys=keys
+            )
+            undo.callback(self._receiver.abandon)
+            self.ingest = self._receiver.endpoint
+            self._hub.ingest_endpoint = self.ingest
+            door = Door(
+                token=token,
+                hosts=allowed_hosts(config.host, config.allow_hosts),
+                any_address=is_any(config.host),
+                prefix=config.prefix,
+                shares=Shares(home()),
+                behind_proxy=config.behind_proxy,
+            )
+            self._dashboard = Dashboard(
+                store=store,
+                roster=roster,
+                counters=counters,
+                hub=self._hub,
+                door=door,
+                history=history,
+                journal=journal,
+            )
+            self._bokeh: BokehServer | None = None
             self._bind_page(config)
-        except BaseException:
-            self._receiver.abandon()
-            raise
+            if recorder is not None:
+                self._call_back(recorder, collector, store)
+            undo.pop_all()
         shown = "127.0.0.1" if is_any(config.host) else config.host
         shown = f"[{shown}]" if ":" in shown else shown
         query = f"?token={token}" if token else ""
         scheme = "http" if self._tls is None else "https"
         self.page = f"{scheme}://{shown}:{door.port}{door.prefix}/{query}"
         self.port_moved = config.port not in (0, door.port)
+
+    @property
+    def journal(self) -> JournalState:
+        """How recording goes."""
+        return self._dashboard.journal()
+
+    def _call_back(self, recorder: Recorder, collector: Collector, store: Store) -> None:
+        """Bring back what the disk has, and note what a reader of the terminal should know."""
+        for found in recorder.restore_all(store):
+            if isinstance(found, str):
+                self.notes.append(found)
+            else:
+                self.runs += 1
+                self.notes += found.losses
+                collector.take_back(found, wall_time())
+        collector.settle()
 
     def _bind_page(self, config: ServerConfig) -> None:
         ports = [0] if config.port == 0 else range(config.port, config.port + _PORTS_TRIED)
@@ -183,13 +231,30 @@ class Server:
         loop = asyncio.get_running_loop()
         self._bokeh.start()
         self._hub.start(loop)
+        if self._recorder is not None:
+            self._recorder.start()
         self._receiver.start()
         try:
             await stop.wait()
         finally:
             self._hub.stop()
             self._bokeh.stop(wait=False)
-            await loop.run_in_executor(None, self._receiver.stop)
+            await loop.run_in_executor(None, self._stop_ingest)
+
+    def _stop_ingest(self) -> None:
+        self._receiver.stop()
+        if self._recorder is not None:
+            self._recorder.stop()
+
+
+def _open_recorder(config: ServerConfig, counters: Counters) -> Recorder | None:
+    if config.data_dir is None:
+        return None
+    return Recorder(config.data_dir, config.disk, counters)
+
+
+def _state_of(recorder: Recorder | None) -> JournalState:
+    return NOT_RECORDED if recorder is None else recorder.state
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

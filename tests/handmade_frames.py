@@ -209,12 +209,12 @@ class Speaker:
         """Send one value for each of some steps."""
         return self.samples(batch(steps, [[value]] * len(steps)))
 
-    def gap(self, rows: int, span: Span, *, frames: int = 1, reason: str = "buffer full") -> None:
+    def gap(self, rows: int, span: Span, *, frames: int = 1, reason: str = "buffer full") -> bytes:
         """Say that the next frames will never come."""
         seq, row = self.seq, self.row
         self.seq += frames
         self.row += rows
-        self.say(
+        return self.say(
             Gap(self.stream, seq, self.ingest.now, 0.0, self.seq - 1, row, self.row, span, reason)
         )
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 from serving import ServerProcess
 
@@ -27,15 +28,23 @@ class Nemesis:
         stops: How often it was stopped.
     """
 
-    def __init__(self, *arguments: str, seed: int = 0, ingest: str = "tcp://127.0.0.1:0") -> None:
+    def __init__(
+        self,
+        data: Path | None,
+        *arguments: str,
+        seed: int = 0,
+        ingest: str = "tcp://127.0.0.1:0",
+    ) -> None:
         """Start the first server.
 
         Args:
+            data: Its data directory; ``None`` for one that records nothing.
             arguments: More for ``serve``.
             seed: Decides what happens when.
             ingest: Where the server listens; port 0 picks one for all time.
         """
-        self._arguments = arguments
+        kept = ("--no-record",) if data is None else ("--data-dir", str(data))
+        self._arguments = (*kept, *arguments)
         self._chance = random.Random(seed)
         self._clock = threading.Event()
         self.kills = self.stops = 0

@@ -136,6 +136,8 @@ async def serving(
     finally:
         hub.stop()
         server.stop()
+        # A browser keeps its connections for later.
+        await server._http.close_all_connections()
         AsyncHTTPClient().close()
 
 

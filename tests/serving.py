@@ -11,6 +11,7 @@ import sys
 import threading
 import urllib.parse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from streamviz.clock import monotonic_time
@@ -36,14 +37,21 @@ def wait_until(answer: Callable[[], T | None], what: str, deadline_s: float = DE
 
 
 class ServerProcess:
-    """``streamviz serve`` on free ports of loopback, unless told otherwise."""
+    """``streamviz serve`` on free ports of loopback, in memory only unless told otherwise."""
 
-    def __init__(self, *arguments: str, ingest: str = "tcp://127.0.0.1:0", port: int = 0) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        ingest: str = "tcp://127.0.0.1:0",
+        port: int = 0,
+        data_dir: Path | None = None,
+    ) -> None:
+        recording = ["--no-record"] if data_dir is None else ["--data-dir", str(data_dir)]
         self._listen(
             subprocess.Popen(
                 [
                     *(sys.executable, "-m", "streamviz", "serve"),
-                    *("--port", str(port), "--ingest", ingest, *arguments),
+                    *("--port", str(port), "--ingest", ingest, *recording, *arguments),
                 ],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

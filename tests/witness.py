@@ -38,6 +38,12 @@ class Verdict:
     gap_rows: int
     """Rows that the server drew gaps for since it started."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether each row is stored once, in order."""
+        whole = (self.lost, self.twice, self.swapped, self.gap_rows) == (0, 0, 0, 0)
+        return whole and self.stored == self.offered
+
     def __str__(self) -> str:
         told = f"{self.lost} of {self.offered:,} rows lost, {self.twice} twice"
         return f"{told}, {self.swapped} out of order"

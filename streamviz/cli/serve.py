@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import importlib.util
 import webbrowser
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamviz.config import DEFAULT_ENDPOINT, parse_bytes, parse_endpoint, setting
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from streamviz.server import Server
 
 __all__ = ["add_parser", "need_server_extra", "page_port", "run_server"]
+
+_DATA_DIR = Path("streamviz-data")
 
 _DESCRIPTION = """\
 Take in what training processes send and show it in the browser.
@@ -27,6 +30,7 @@ _EXAMPLES = """\
 examples:
   streamviz serve                      page on 127.0.0.1:6166, ingest on 127.0.0.1:6167
   streamviz serve --open               and open the page
+  streamviz serve /data/streamviz      record there instead of in ./streamviz-data
   streamviz serve --memory 4GiB        keep more of the past at full resolution
   ssh -L 6166:127.0.0.1:6166 HOST      see the page of a server that runs on HOST
 """
@@ -54,10 +58,34 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         "--memory",
-        type=_memory,
+        type=_size,
         default=2**30,
         metavar="SIZE",
         help="what everything held may take (1GiB); the oldest detail goes first, overviews last",
+    )
+    parser.add_argument(
+        "data_dir",
+        nargs="?",
+        type=Path,
+        default=None,
+        metavar="DATA_DIR",
+        help="where runs are recorded (./streamviz-data)",
+    )
+    parser.add_argument(
+        "--data-dir",
+        dest="data_dir_flag",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="the same, as a flag",
+    )
+    parser.add_argument("--no-record", action="store_true", help="keep everything in memory only")
+    parser.add_argument(
+        "--disk",
+        type=_size,
+        default=20 * 2**30,
+        metavar="SIZE",
+        help="what recorded runs may take (20GiB); past it the oldest full resolution goes first",
     )
     parser.add_argument("--prefix", default="", help="path under which the page lies, as /viz")
     parser.add_argument("--token", default=None, help="what readers must know (one is made)")
@@ -101,6 +129,8 @@ def _run(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         ingest=setting("ingest", arguments.ingest, DEFAULT_ENDPOINT, parse_endpoint),
         memory=arguments.memory,
+        data_dir=_data_dir(arguments),
+        disk=arguments.disk,
         prefix=arguments.prefix,
         token="" if arguments.no_token else arguments.token,
         allow_hosts=tuple(arguments.allow_host),
@@ -119,6 +149,24 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _data_dir(arguments: argparse.Namespace) -> Path | None:
+    """Return where to record, ``None`` for nowhere.
+
+    Raises:
+        ConfigError: Two places are named, or one and none.
+    """
+    place: Path | None = arguments.data_dir
+    flag: Path | None = arguments.data_dir_flag
+    if place is not None and flag is not None and place != flag:
+        raise ConfigError("--data-dir", str(flag), f"one data directory, and there is {place}")
+    named = flag if place is None else place
+    if arguments.no_record:
+        if named is not None:
+            raise ConfigError("--no-record", str(named), "no data directory beside it")
+        return None
+    return _DATA_DIR if named is None else named
+
+
 async def run_server(server: Server, stop: asyncio.Event, *, open_page: bool) -> None:
     """Serve until a signal comes or ``stop`` is set, and say where."""
     from streamviz.server import stop_on_signals
@@ -129,6 +177,13 @@ async def run_server(server: Server, stop: asyncio.Event, *, open_page: bool) ->
     await asyncio.sleep(0)
     if server.port_moved:
         print("the page's port is busy: taking the next free one", flush=True)
+    for note in server.notes:
+        print(f"note: {note}", flush=True)
+    journal = server.journal
+    if journal.kind != "off":
+        runs = f"{server.runs} run{'s' * (server.runs != 1)}"
+        used, allowed = _in_words(journal.bytes_used), _in_words(journal.bytes_allowed)
+        print(f"data: {journal.path} ({runs}, {used} of {allowed})", flush=True)
     print(f"page: {server.page}", flush=True)
     print(f"ingest: {server.ingest}", flush=True)
     if open_page:
@@ -138,7 +193,7 @@ async def run_server(server: Server, stop: asyncio.Event, *, open_page: bool) ->
 
 def need_server_extra(command: str) -> None:
     """Raise MissingExtra if what a server needs is not installed."""
-    for package in ("bokeh", "prometheus_client"):
+    for package in ("bokeh", "prometheus_client", "zstandard"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtra(f"streamviz {command}", "server", package)
 
@@ -150,11 +205,21 @@ def page_port(text: str) -> int:
     return int(text)
 
 
-def _memory(text: str) -> int:
+def _size(text: str) -> int:
     try:
         return parse_bytes(text)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected {error.expected}") from None
+
+
+def _in_words(size: int) -> str:
+    """Return a number of bytes for people, as 1.2 GiB."""
+    amount = float(size)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.3g} {unit}"
+        amount /= 1024
+    return f"{amount:.4g} GiB"
 
 
 def _endpoint(text: str) -> str:

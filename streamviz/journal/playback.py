@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +109,7 @@ class Playback:
         for rows in gather(blobs, self._widths) if blobs else []:
             done = max(self._marks.get((rows.table, rows.worker), 0) - rows.first, 0)
             if done < rows.steps.size:
-                found[rows.table, rows.worker] = _part(rows, done)
+                found[rows.table, rows.worker] = _part(rows, done, rows.first + rows.steps.size)
         return found
 
     def rows(
@@ -124,7 +125,9 @@ class Playback:
         """
         mark = self._marks.get((table, worker), 0)
         for begin in range(0, mark, WINDOW):
-            yield from self._window(table, worker, begin, (start, stop))
+            for rows in self._window(table, worker, begin, (start, stop)):
+                # The newest leaf may have been joined with later rows; the journal had those.
+                yield rows if rows.first + rows.steps.size <= mark else _part(rows, 0, mark)
         tail = self._tail.get((table, worker))
         if tail is not None:
             yield tail
@@ -170,12 +173,13 @@ class Playback:
         self._connection.close()
 
 
-def _part(rows: TableRows, done: int) -> TableRows:
-    return TableRows(
-        table=rows.table,
-        worker=rows.worker,
+def _part(rows: TableRows, done: int, end: int) -> TableRows:
+    """Return rows without the first ``done`` of them and those from ordinal ``end`` on."""
+    part = slice(done, end - rows.first)
+    return replace(
+        rows,
         first=rows.first + done,
-        steps=rows.steps[done:],
-        times=rows.times[done:],
-        values=rows.values[done:],
+        steps=rows.steps[part],
+        times=rows.times[part],
+        values=rows.values[part],
     )

@@ -189,6 +189,7 @@ class Recorder:
             log,
             tables=list(head.tables.items()),
             workers=list(head.workers.values()),
+            streams=list(head.streams.values()),
             journal=restored.journal,
             last_id=restored.last_id,
         )

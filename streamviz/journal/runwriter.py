@@ -14,12 +14,13 @@ from pathlib import Path
 from streamviz.errors import DamagedFile, DiskError
 from streamviz.journal.columns import gather
 from streamviz.journal.entries import Commit, StreamRow, TableRows, WorkerRow
+from streamviz.journal.nodes import WINDOW
 from streamviz.journal.runfile import RunFile
 from streamviz.journal.runlog import Bundle, RunLog
 
 __all__ = ["RunWriter"]
 
-SLICE_VALUES = 1 << 18
+SLICE_VALUES = 1 << 16
 """Values that a slice of a checkpoint encodes: tens of milliseconds, which an acknowledgement may
 wait for."""
 _LATE_SHARE = 4
@@ -43,6 +44,7 @@ class RunWriter:
         *,
         tables: Sequence[tuple[int, tuple[str, ...]]] = (),
         workers: Sequence[WorkerRow] = (),
+        streams: Sequence[StreamRow] = (),
         journal: Sequence[bytes] = (),
         last_id: int = 0,
     ) -> None:
@@ -53,6 +55,7 @@ class RunWriter:
             log: The run's log.
             tables: Those that the file has.
             workers: Those that the file has.
+            streams: Those that the file has, as far as its journal brings them.
             journal: What of the file is not chunked.
             last_id: Number of the newest row of that journal.
         """
@@ -65,7 +68,8 @@ class RunWriter:
         self._identity: tuple[int, int] | None = None
         self._widths = {number: len(names) for number, names in tables}
         self._workers = {row.index: row for row in workers}
-        self._streams: dict[int, StreamRow] = {}
+        # The journal that was called back carries marks: they are written when it is chunked.
+        self._streams = {row.index: row for row in streams}
         self._last_id = last_id
         self._lock = threading.Lock()
         self._retained: list[bytes] = list(journal)
@@ -224,14 +228,30 @@ class RunWriter:
 
 
 def _slices(rows: Sequence[TableRows]) -> Iterator[list[TableRows]]:
-    """Yield the rows in portions of about :data:`SLICE_VALUES`; a worker's rows stay together."""
+    """Yield the rows in portions of about :data:`SLICE_VALUES`, in order."""
     portion: list[TableRows] = []
-    values = 0
+    room = SLICE_VALUES
     for some in rows:
-        portion.append(some)
-        values += some.values.size
-        if values >= SLICE_VALUES:
-            yield portion
-            portion, values = [], 0
+        width, done = some.values.shape[1], 0
+        while done < some.steps.size:
+            # Up to the end of a window, so that no window is written twice.
+            end = some.first + done + max(room // width, 1)
+            end = max(end // WINDOW * WINDOW, (some.first + done) // WINDOW * WINDOW + WINDOW)
+            end = min(end - some.first, some.steps.size)
+            portion.append(
+                TableRows(
+                    table=some.table,
+                    worker=some.worker,
+                    first=some.first + done,
+                    steps=some.steps[done:end],
+                    times=some.times[done:end],
+                    values=some.values[done:end],
+                )
+            )
+            room -= (end - done) * width
+            done = end
+            if room <= 0:
+                yield portion
+                portion, room = [], SLICE_VALUES
     if portion:
         yield portion

@@ -16,8 +16,9 @@ import numpy as np
 
 __all__ = ["PAGE", "Wal"]
 
-PAGE = 4096
-"""Bytes of a page, set when a file is made."""
+PAGE = 16384
+"""Bytes of a page, set when a file is made: parts have 1 to 8 KiB, of which SQLite puts as many on
+a page as fit whole; on pages of 4 KiB that left a third of the file empty."""
 _HEADER, _FRAME = 32, 24
 _PAIRS = 1 + PAGE // 8
 """Pairs of numbers that a frame's checksum covers."""

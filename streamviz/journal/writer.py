@@ -34,7 +34,8 @@ CHECKPOINT_BYTES = 16 << 20
 CHECKPOINT_S = 600.0
 """How long less than that may wait."""
 RETAINED_BYTES = 64 << 20
-"""Journal of all runs together, which is held in memory for readers: past it the largest goes."""
+"""Journal of all runs together, which is held in memory for readers: past it the largest goes, and
+checkpoints and commits take turns."""
 MOST_RETAINED_BYTES = 2 * RETAINED_BYTES
 """Past it commits wait for checkpoints: what comes in is faster than it can be chunked."""
 RETRY_S = 5.0
@@ -42,6 +43,8 @@ RETRY_S = 5.0
 OPEN_FILES = 64
 """Files of runs that are open at a time: three descriptors each."""
 _REST_S = 1.0
+_QUIET_S = 0.02
+"""How long no commit may come before a checkpoint takes its turn."""
 _HOUSEKEEPING_S = 10.0
 _STOP_CHECKPOINT_S = 1.5
 """What a clean stop may take to chunk what is journaled; the rest stays in the journal."""
@@ -116,25 +119,24 @@ class Writer:
 
     def _run(self) -> None:
         try:
+            pause_s = _REST_S
             while True:
                 try:
-                    bundle = self._inbox.get(timeout=self._pause_s())
-                    if bundle is None:
-                        break
-                    self._take(bundle, monotonic_time())
+                    bundle = self._inbox.get(timeout=pause_s)
                 except queue.Empty:
-                    pass
-                if self._inbox.empty():
-                    self._rest(monotonic_time())
+                    pause_s = 0.0 if self._rest(monotonic_time()) else _REST_S
+                    continue
+                if bundle is None:
+                    break
+                self._take(bundle, monotonic_time())
+                # A checkpoint keeps out of the way of a burst while memory takes what that brings.
+                pause_s = 0.0 if self._retained_bytes() >= RETAINED_BYTES else _QUIET_S
             self._end(monotonic_time())
         except Exception:
             # A dead writer must be heard of: nobody would be acknowledged any more.
             _log.exception("recording stopped")
             self._fail("failing", "recording stopped by an error of its own; see the server's log")
             raise
-
-    def _pause_s(self) -> float:
-        return 0.0 if self._checkpoint is not None else _REST_S
 
     def _take(self, bundle: Bundle, now: float) -> None:
         run = bundle.log.run
@@ -143,7 +145,7 @@ class Writer:
             # What comes in is faster than it is chunked: its publishers wait for us.
             if not self._slice(now):
                 break
-        if self._stuck and now < self._retry_at:
+        if self._stuck and now < self._retry_at and self.state.kind == "full":
             self._stuck[run] = bundle
             return
         if self._commit(writer, bundle, now):
@@ -186,22 +188,25 @@ class Writer:
             del self._open[oldest]
             self._writers[oldest].close()
 
-    def _rest(self, now: float) -> None:
-        """Do a piece of what can wait."""
+    def _rest(self, now: float) -> bool:
+        """Do a piece of what can wait; say whether there may be more."""
         if self._stuck and now >= self._retry_at:
             self._retry(now)
-        elif self._checkpoint is not None:
-            self._slice(now)
-        elif not self._begin_checkpoint(now) and now - self._kept_at >= _HOUSEKEEPING_S:
+        if self._checkpoint is not None or self._begin_checkpoint(now):
+            return self._slice(now)
+        if now - self._kept_at >= _HOUSEKEEPING_S:
             self._kept_at = now
             self._keep_house(now)
+        return False
 
     def _retry(self, now: float) -> None:
         for run, bundle in list(self._stuck.items()):
-            if not self._commit(self._writers[run], bundle, now):
+            if self._commit(self._writers[run], bundle, now):
+                del self._stuck[run]
+            else:
                 self._retry_at = monotonic_time() + RETRY_S
-                return
-            del self._stuck[run]
+                if self.state.kind == "full":
+                    return
         self._recover()
 
     def _begin_checkpoint(self, now: float) -> bool:
@@ -250,7 +255,7 @@ class Writer:
             _log.warning("nothing could be deleted: %s", error)
             return
         if used != self.state.bytes_used:
-            self.state = replace(self._state, bytes_used=used)
+            self.state = replace(self.state, bytes_used=used)
 
     def _end(self, now: float) -> None:
         self._retry_at = now
@@ -290,7 +295,7 @@ class Writer:
     def _recover(self) -> None:
         if self.state.kind != "ok" and not self._stuck:
             _log.warning("recording goes on")
-            self.state = replace(self._state, kind="ok", since=None, detail="")
+            self.state = replace(self.state, kind="ok", since=None, detail="")
 
     def _tell_losses(self, writer: RunWriter) -> None:
         losses, writer.losses = writer.losses, []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import math
 import os
 import sys
 import threading
@@ -23,6 +22,7 @@ from streamviz.clock import monotonic_time, wall_time
 from streamviz.config import PublisherConfig, environment, setting
 from streamviz.errors import ConfigError
 from streamviz.publisher.courier import Backlog
+from streamviz.publisher.former import Former
 from streamviz.publisher.identity import find_identity, find_run
 from streamviz.publisher.outbox import MAX_ROW_VALUES
 from streamviz.publisher.phases import Phases
@@ -41,10 +41,6 @@ _NEVER = sys.maxsize
 
 _BACKLOG_S = 0.2
 """How long the end waits for the thread with left-over files; its connection then just breaks."""
-
-_MOST_FORMER = 8
-"""Attempts that may still be under way to the server beside the current one: each has a thread,
-a socket and a buffer of its own."""
 
 
 class Publisher:
@@ -121,6 +117,7 @@ class Publisher:
         )
         self.rank = self._identity.rank
         self.world_size = max(self._identity.world_size, self.rank + 1)
+        self._identity = replace(self._identity, world_size=self.world_size)
         self.run = setting("run", run, "", str) or find_run(
             environment(), parent_pid=os.getppid(), now=wall_time(), ranks=self.world_size
         )
@@ -137,8 +134,7 @@ class Publisher:
         self._refused: dict[str, int] = {}
         self._warned: set[str] = set()
         self._parent: bytes | None = None
-        self._former: list[Stream] = []
-        self._past = Totals(0, 0, {}, {})
+        self._former = Former()
         self._backlog: Backlog | None = None
         self._attempt_lock = threading.Lock()
         self._closed = False
@@ -210,14 +206,14 @@ class Publisher:
             always true.
         """
         deadline = monotonic_time() + timeout
-        for former in list(self._former):
-            former.wait(deadline - monotonic_time())
+        self._former.wait(deadline)
         sender = self._stream.sender
         if sender is None:
             return self._config.mode == "off" or not self._rows
-        if not sender.ended.is_set():
-            sender.ask().done.wait(max(deadline - monotonic_time(), 0.0))
-        return self._is_safe()
+        if sender.ended.is_set():
+            return self._stream.is_safe and self._former.is_safe
+        is_safe = sender.ask().done.wait(max(deadline - monotonic_time(), 0.0))
+        return is_safe and self._former.is_safe
 
     def new_attempt(self) -> None:
         """Go on as another attempt of this rank, as after steps were taken back.
@@ -229,21 +225,16 @@ class Publisher:
         if self._closed or self._config.mode == "off":
             return
         with self._attempt_lock:
-            self._let_go_of_former()
-            if self._parent is not None or len(self._former) >= _MOST_FORMER:
-                why = (
-                    "a forked child goes on with its parent's"
-                    if self._parent is not None
-                    else f"{_MOST_FORMER} earlier ones are still being delivered"
-                )
+            self._former.let_go(self._stream)
+            why = self._former.is_full or ("it is a forked child's" if self._parent else "")
+            if why:
                 self._warn("new attempt", f"new_attempt was called and did nothing: {why}")
                 return
             former = self._stream
             self._identity = replace(self._identity, attempt=self._identity.attempt + 1)
             self._open()
             self._start()
-            self._former.append(former)
-            former.close(math.inf, "new attempt")
+            self._former.add(former)
 
     def close(self, timeout: float = 2.0) -> None:
         """Deliver what is left, say goodbye and let go; later calls do nothing but count.
@@ -257,9 +248,7 @@ class Publisher:
 
     def totals(self) -> Totals:
         """Return what was counted so far."""
-        total = self._past
-        for stream in (*self._former, self._stream):
-            total = total.plus(stream.totals())
+        total = self._former.totals().plus(self._stream.totals())
         with self._lock:
             return replace(total, refused=dict(self._refused))
 
@@ -305,32 +294,17 @@ class Publisher:
 
     def _start_backlog(self) -> None:
         """Deliver what an earlier process of this rank has left."""
+        spill = self._stream.spill
+        if spill is not None and self._config.mode == "online":
+            where = spill.path.parent
+            self._backlog = Backlog(
+                where, self.run, self.rank, self._connect, self._is_server_there
+            )
+            self._backlog.start()
+
+    def _is_server_there(self) -> bool:
         sender = self._stream.sender
-        if self._stream.spill is None or sender is None or self._config.mode != "online":
-            return
-        self._backlog = Backlog(
-            self._stream.spill.path.parent,
-            self.run,
-            self.rank,
-            self._connect,
-            lambda: sender.was_connected,
-        )
-        self._backlog.start()
-
-    def _is_safe(self) -> bool:
-        """Say whether all that was sent is acknowledged, or in the file where that is meant."""
-        self._let_go_of_former()
-        totals = self.totals()
-        return totals.held == (totals.spilled if self._config.mode == "file" else 0)
-
-    def _let_go_of_former(self) -> None:
-        """Forget the streams that are through, but for what they counted."""
-        for former in [stream for stream in self._former if stream.has_ended]:
-            # Another thread may have put a row there while this one turned to the new attempt.
-            self._rows.extend(former.outbox.rows)
-            former.outbox.rows.clear()
-            self._past = self._past.plus(former.totals())
-            self._former.remove(former)
+        return sender is not None and sender.was_connected
 
     def _deafen(self, reason: str | None = None, message: str = "") -> None:
         """Let every later ``send`` do nothing, or count what it is given and say so once."""
@@ -407,12 +381,12 @@ class Publisher:
             return
         self._deafen("after close", "send was called after close; what it was given is counted")
         _alive.discard(self)
-        for stream in (*self._former, self._stream):
-            stream.close(deadline, how)
+        self._former.close(deadline)
+        self._stream.close(deadline, how)
 
     def _wait_for_end(self, deadline: float) -> None:
-        for stream in (*self._former, self._stream):
-            stream.wait(deadline - monotonic_time())
+        self._former.wait(deadline)
+        self._stream.wait(deadline - monotonic_time())
         if self._backlog is not None:
             self._backlog.stop(min(max(deadline - monotonic_time(), 0.0), _BACKLOG_S))
 
@@ -422,7 +396,7 @@ class Publisher:
         self._parent = self._parent or self._stream.name
         self._lock = threading.Lock()
         self._attempt_lock = threading.Lock()
-        self._former, self._past, self._backlog = [], Totals(0, 0, {}, {}), None
+        self._former, self._backlog = Former(), None
         self._open()
         # The child's own stream starts with its first row, if it ever sends one.
         self._outbox.crowd = 1

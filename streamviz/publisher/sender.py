@@ -69,6 +69,7 @@ class Sender:
     Attributes:
         ended: Set when the thread is through.
         was_connected: Whether a server was ever there.
+        is_for_file: Whether everything goes to the spill file.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Sender:
         """
         self.ended = threading.Event()
         self._outbox = outbox
-        self._file_only = transport is None
+        self.is_for_file = transport is None
         self._transport: Transport = transport or Nowhere()
         self._spill = spill
         self._out = outgoing
@@ -181,7 +182,7 @@ class Sender:
             self.ended.set()
 
     def _pause(self) -> None:
-        if self._tickets and not self._file_only:
+        if self._tickets and not self.is_for_file:
             self._transport.wait(_DRAIN_POLL_S)
         else:
             self._outbox.bell.wait((self._out.flush_ms or self._flush_ms) / 1000)
@@ -191,7 +192,7 @@ class Sender:
         self._gather()
         for load in self._framer.take():
             self._hold(load)
-        if self._file_only:
+        if self.is_for_file:
             self._out.shelve()
         if tickets and self._unready is None:
             for ticket in tickets:
@@ -249,7 +250,7 @@ class Sender:
             except DecodeError as error:
                 self._warn("bad answer", f"the server at {self._endpoint} answered: {error}")
         self._out.tick(now)
-        alone = not self.was_connected and not self._refused and not self._file_only
+        alone = not self.was_connected and not self._refused and not self.is_for_file
         if alone and now - self._started_at > NO_SERVER_WARNING_S:
             self._warn(
                 "no server",
@@ -311,7 +312,7 @@ class Sender:
         )
 
     def _answer(self) -> None:
-        safe_row = self._out.shelved_row if self._file_only else self._out.base_row
+        safe_row = self._out.shelved_row if self.is_for_file else self._out.base_row
         with self._lock:
             waiting = self._tickets
             self._tickets = [
@@ -343,7 +344,7 @@ class Sender:
         self._transport.close(max(min(_BYE_LINGER_S, left_s), 0.0))
 
     def _is_through(self) -> bool:
-        is_safe = self._out.is_empty or self._file_only
+        is_safe = self._out.is_empty or self.is_for_file
         return is_safe and self._unready is None and not self._outbox.rows
 
     def _give_up_at(self, closing: _Closing) -> float:
@@ -361,7 +362,7 @@ class Sender:
         spill, out = self._spill, self._out
         if spill is None:
             return False
-        spill.insist()
+        spill.prepare_end()
         is_whole = out.shelve_or_give_up()
         kept = out.spilled_rows
         if not kept:
@@ -379,7 +380,7 @@ class Sender:
         )
         if kept < left:
             words = f"{_rows(left - kept)} lost, as the disk took no more; {words}"
-        if self._file_only and kept == left:
+        if self.is_for_file and kept == left:
             _log.info("streamviz: %s", words)
         else:
             self._warn("spilled", words)
@@ -390,7 +391,7 @@ class Sender:
             self._spill.remove()
         if not left:
             return
-        if self._file_only:
+        if self.is_for_file:
             self._warn("undelivered", f"{_rows(left)} lost, as no spill file could be written")
         elif not self.was_connected and not self._refused:
             # Said before, if the process lived long enough to wonder.

@@ -170,6 +170,7 @@ class SpillFile:
         self._next = 0
         self._schemas_written = 0
         self._retry_at = 0.0
+        self._is_ending = False
 
     # -- the shelf -------------------------------------------------------------------------
 
@@ -183,8 +184,8 @@ class SpillFile:
             return False
         data = self._gap(parcel) if parcel.data is None else parcel.data
         new = b"".join([*self._introduction(), record(data)])
-        reserve = 0 if parcel.data is None else _RESERVE_BYTES
-        if self._end + len(new) + reserve > self._limit:
+        is_end = self._is_ending and parcel.data is None
+        if self._end + len(new) + (0 if is_end else _RESERVE_BYTES) > self._limit:
             self._warn(
                 "spill full",
                 f"the spill file {self.path} has reached its {self._limit} bytes; what memory has "
@@ -233,9 +234,10 @@ class SpillFile:
             self._failed("cannot be written", error)
         return self._file is not None
 
-    def insist(self) -> None:
-        """Let the next try be now, whatever failed before: there is no later."""
+    def prepare_end(self) -> None:
+        """Try again now, whatever failed before, and let a gap have the room kept for the end."""
         self._retry_at = 0.0
+        self._is_ending = True
 
     def finish(self, beat: Heartbeat, bye: Bye) -> bool:
         """Write how the stream ended, and close the file for others to deliver.
@@ -301,6 +303,8 @@ class SpillFile:
             # Half a record would be cut off by whoever reads it; its room is given back now.
             self._truncate()
             return False
+        if not self._end:
+            self._next = len(HEADER)
         self._end += len(new)
         self._schemas_written = schemas
         return True

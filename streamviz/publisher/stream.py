@@ -204,6 +204,13 @@ class Stream:
         """Whether nothing more will be delivered."""
         return self.sender is None or self.sender.ended.is_set()
 
+    @property
+    def is_safe(self) -> bool:
+        """Whether all that was sent is acknowledged, or in the file where that is meant."""
+        totals = self.totals()
+        to_file = self.sender is not None and self.sender.is_for_file
+        return totals.held == (totals.spilled if to_file else 0)
+
     def totals(self) -> Totals:
         """Return its counts; what was refused is not among them."""
         out = self.outgoing

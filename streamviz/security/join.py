@@ -71,7 +71,10 @@ def from_letters(letters: str) -> bytes:
         ValueError: It did not write this.
     """
     padding = "=" * (-len(letters) % 4)
-    return binascii.a2b_base64(letters.replace("-", "+").replace("_", "/") + padding)
+    data = binascii.a2b_base64(letters.replace("-", "+").replace("_", "/") + padding)
+    if to_letters(data) != letters:
+        raise ValueError("not as it is written")
+    return data
 
 
 def pack_keys(tag: str, *keys: bytes) -> str:

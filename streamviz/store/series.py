@@ -22,7 +22,15 @@ from streamviz.store.query import (
     reduce_rows_of,
 )
 
-__all__ = ["PreparedSeries", "QueryResult", "Series", "prepare_series", "read_series"]
+__all__ = [
+    "PreparedSeries",
+    "QueryResult",
+    "Series",
+    "bucket_series",
+    "prepare_series",
+    "raw_series",
+    "read_series",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,19 +98,26 @@ def read_series(prepared: PreparedSeries, request: Request) -> QueryResult:
         rows = gather(reading.slices, reading.start, reading.stop)
         each = np.bincount(rows.column, minlength=len(reading.workers))
         if rows.step.size == 0 or int(each.max()) <= request.points:
-            return QueryResult(resolution="raw", series=_sorted(_raw(prepared, rows, each)))
+            return QueryResult(resolution="raw", series=raw_series(prepared.identities, rows))
         grid = reduce_rows_of(reading, rows, request.points)
     else:
         grid = reduce(reading, request.points)
-    return QueryResult(resolution=1 << grid.shift, series=_sorted(_buckets(prepared, grid)))
+    return QueryResult(resolution=1 << grid.shift, series=bucket_series(prepared.identities, grid))
 
 
-def _raw(prepared: PreparedSeries, rows: Rows, each: IntArray) -> list[Series]:
+def raw_series(identities: list[tuple[int, int, int]], rows: Rows) -> list[Series]:
+    """Return rows as the series of their columns, ascending by step.
+
+    Args:
+        identities: Worker index, rank and attempt of each column.
+        rows: In order of arrival within each column.
+    """
+    each = np.bincount(rows.column, minlength=len(identities))
     order = np.lexsort((rows.step, rows.column))
     ends = np.cumsum(each)
     series = []
     for column in np.flatnonzero(each):
-        worker, rank, attempt = prepared.identities[column]
+        worker, rank, attempt = identities[column]
         chosen = order[ends[column] - each[column] : ends[column]]
         value = rows.value[chosen]
         count = np.isfinite(value).astype(np.int64)
@@ -120,13 +135,14 @@ def _raw(prepared: PreparedSeries, rows: Rows, each: IntArray) -> list[Series]:
                 bad=1 - count,
             )
         )
-    return series
+    return _sorted(series)
 
 
-def _buckets(prepared: PreparedSeries, grid: Grid) -> list[Series]:
+def bucket_series(identities: list[tuple[int, int, int]], grid: Grid) -> list[Series]:
+    """Return the columns of a grid as series, each without its empty buckets."""
     step = grid.bucket << grid.shift
     series = []
-    for column, (worker, rank, attempt) in enumerate(prepared.identities):
+    for column, (worker, rank, attempt) in enumerate(identities):
         held = np.flatnonzero(grid.count[:, column] + grid.bad[:, column])
         if held.size:
             series.append(
@@ -143,7 +159,7 @@ def _buckets(prepared: PreparedSeries, grid: Grid) -> list[Series]:
                     bad=grid.bad[held, column],
                 )
             )
-    return series
+    return _sorted(series)
 
 
 def _sorted(series: list[Series]) -> list[Series]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,15 +19,16 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from streamviz import __version__
 from streamviz.clock import wall_time
-from streamviz.errors import ConfigError, UnknownSeries
+from streamviz.errors import ConfigError, JournalError, UnknownSeries
 from streamviz.store import QueryResult
 from streamviz.views.access import Door, Guarded, Refusal
 from streamviz.views.depth import is_coarse_result
 from streamviz.views.metrics import registry, server_status
 from streamviz.views.ranks import parse_ranks
-from streamviz.views.summaries import run_for_api
+from streamviz.views.summaries import run_for_api, run_on_disk
 
 if TYPE_CHECKING:
+    from streamviz.journal.history import History
     from streamviz.store import Series, Store
     from streamviz.views.depth import Past
     from streamviz.views.parts import Dashboard
@@ -78,20 +79,31 @@ class HealthHandler(ApiHandler):
 
 
 class RunsHandler(ApiHandler):
-    """``/api/v1/runs``: every run, who works for it and what it measures."""
+    """``/api/v1/runs``: every run, who works for it and what it measures.
+
+    Those that are on the disk alone come last.
+    """
 
     for_one_run = True
 
-    def get(self) -> None:
+    async def get(self) -> None:
         """Answer, newest run first."""
         now = wall_time()
-        self.write_json(
-            [
-                run_for_api(run, _metrics(self.dashboard.store, run.run), now)
-                for run in reversed(self.dashboard.roster.runs())
-                if self.may_read(run.run)
-            ]
-        )
+        known = self.dashboard.roster.runs()
+        told = [
+            run_for_api(run, _metrics(self.dashboard.store, run.run), now)
+            for run in reversed(known)
+            if self.may_read(run.run)
+        ]
+        history = self.dashboard.history
+        if history is not None:
+
+            def past() -> list[dict[str, object]]:
+                return _runs_on_disk(history, {run.run for run in known}, self.may_read, now)
+
+            async with self.dashboard.turns:
+                told += await asyncio.get_running_loop().run_in_executor(None, past)
+        self.write_json(told)
 
     head = get
 
@@ -238,7 +250,12 @@ def _query(dashboard: Dashboard, asked: _Asked, chosen: Callable[[int, int], boo
             raise
     if held is not None and not is_coarse_result(held, asked.points):
         return held
-    found = None if past is None else _read(past, asked, workers)
+    try:
+        found = None if past is None else _read(past, asked, workers)
+    except JournalError as error:
+        if held is None:
+            raise Refusal(503, f"the disk did not give it: {error}") from None
+        found = None
     if found is None and held is None:
         raise UnknownSeries(asked.run, asked.metric)
     if held is not None and (found is None or _width(found) >= _width(held)):
@@ -270,6 +287,24 @@ def _metrics(store: Store, run: str) -> list[str]:
     except UnknownSeries:
         # The run has said hello and sent nothing yet.
         return []
+
+
+def _runs_on_disk(
+    history: History, known: Container[str], may_read: Callable[[str], bool], now: float
+) -> list[dict[str, object]]:
+    """Return the entries of runs that the disk has and memory does not, newest first."""
+    told = []
+    for summary in history.runs():
+        if summary.run in known or not may_read(summary.run):
+            continue
+        try:
+            head = history.head(summary.run)
+        except JournalError:
+            # What cannot be read was said when the server started.
+            continue
+        if head is not None:
+            told.append(run_on_disk(head, summary.last_time, now))
+    return told
 
 
 # -- numbers -----------------------------------------------------------------------------------

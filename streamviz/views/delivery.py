@@ -43,7 +43,8 @@ def workers_total(workers: Iterable[WorkerInfo]) -> dict[str, int]:
     Returns:
         ``sent`` = ``stored`` + ``missing`` (in gaps) + ``held`` (by publishers) + ``lost``; further
         ``spilled``, which are among the held, and ``repeated``, frames that came again. ``lost``
-        are rows that nobody speaks for: their process ended without a word, or its rank is gone.
+        are rows that nobody speaks for: their process ended without a word, or its rank is gone,
+        and they are on no disk.
     """
     total: Counter[str] = Counter(
         dict.fromkeys(("sent", "stored", "missing", "held", "lost", "spilled", "repeated"), 0)
@@ -52,7 +53,8 @@ def workers_total(workers: Iterable[WorkerInfo]) -> dict[str, int]:
         settled = worker.stored + worker.missing
         # Rows may have come since the publisher last counted.
         open_rows = max(0, worker.sent - settled)
-        held = min(open_rows, worker.held) if worker.state in _MAY_HOLD else 0
+        # What lies on a disk outlives its process, and comes when it is brought.
+        held = min(open_rows, worker.held if worker.state in _MAY_HOLD else worker.spilled)
         total["sent"] += settled + open_rows
         total["stored"] += worker.stored
         total["missing"] += worker.missing

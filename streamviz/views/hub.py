@@ -19,7 +19,7 @@ from streamviz.clock import monotonic_time, wall_time
 from streamviz.errors import UnknownSeries
 from streamviz.journal.state import NOT_RECORDED, JournalState
 from streamviz.views import messages
-from streamviz.views.depth import DiskReader, Past
+from streamviz.views.disk_reader import DiskReader
 from streamviz.views.messages import Ack, BadMessage, Close, Open, Watch, text_of
 from streamviz.views.reports import Reports
 from streamviz.views.view import LiveView
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from streamviz.counters import Counters
     from streamviz.ingest.roster import Roster
     from streamviz.store import Store
+    from streamviz.views.depth import Past
     from streamviz.views.models import ViewKey
 
 __all__ = ["Hub"]

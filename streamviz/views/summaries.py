@@ -13,6 +13,7 @@ from streamviz.views.delivery import delivery, duplicates
 
 if TYPE_CHECKING:
     from streamviz.ingest.roster import RunInfo
+    from streamviz.journal.entries import Head
     from streamviz.journal.state import JournalState
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "newest_active",
     "run_detail",
     "run_for_api",
+    "run_on_disk",
     "run_row",
 ]
 
@@ -122,4 +124,37 @@ def run_for_api(run: RunInfo, metrics: Sequence[str], now: float) -> dict[str, o
         "duplicates": duplicates(run),
         "delivery": delivery(run),
         "metrics": list(metrics),
+    }
+
+
+def run_on_disk(head: Head, last_time: float, now: float) -> dict[str, object]:
+    """Return the entry in ``/api/v1/runs`` of a run that only the disk has.
+
+    Args:
+        head: All of it but its rows.
+        last_time: Wall time of its newest row, seconds since the epoch.
+        now: Server wall time, seconds since the epoch.
+    """
+    workers = sorted(head.workers.values(), key=lambda worker: (worker.rank, worker.attempt))
+    return {
+        "run": head.run,
+        "state": "recorded",
+        "started": head.started,
+        "attempts": len({worker.attempt for worker in workers}),
+        "workers": [
+            {
+                "rank": worker.rank,
+                "world_size": worker.world_size,
+                "host": worker.host,
+                "pid": worker.pid,
+                "attempt": worker.attempt,
+                "state": "recorded",
+                "last_step": worker.last_step,
+                "age_s": max(0.0, now - min(worker.last_time, last_time)),
+            }
+            for worker in workers
+        ],
+        "duplicates": [],
+        "delivery": None,
+        "metrics": sorted({name for names in head.tables.values() for name in names}),
     }

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from streamviz.security.exposure import is_loopback
+from streamviz.server import ServerConfig
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "streamviz"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -81,6 +84,54 @@ def raises_again(handler: ast.ExceptHandler) -> bool:
     """Say whether a handler only tidies up and passes on what it caught."""
     last = handler.body[-1]
     return isinstance(last, ast.Raise) and last.exc is None
+
+
+CODE_FROM_BYTES = {
+    "pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib",  # modules
+    "eval", "exec", "execfile", "__import__",  # calls
+    "send_pyobj", "recv_pyobj", "allow_pickle", "Unpickler",  # attributes and arguments
+}  # fmt: skip
+BINDERS = {"ingest/receiver.py", "ingest/guard.py"}
+"""The only files that bind a socket by hand: to an endpoint that was checked, and inside."""
+
+
+def names_in(path: Path) -> set[str]:
+    """Return every name a file uses: of modules, functions, attributes and arguments."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {part for alias in node.names for part in alias.name.split(".")}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {*(node.module or "").split("."), *(alias.name for alias in node.names)}
+        elif isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.keyword) and node.arg is not None:
+            found.add(node.arg)
+    return found
+
+
+def test_bytes_never_become_code() -> None:
+    """Nothing that turns bytes or text into objects with code of their own is used, anywhere."""
+    assert offenders(lambda path: names_in(path) & CODE_FROM_BYTES) == []
+    assert names_in(Path(__file__)) & {"ast"}, "the rule can read a file"
+
+
+def test_sockets_are_bound_where_their_address_was_checked() -> None:
+    """No other file binds or listens; what is bound without being asked is for this machine."""
+
+    def binds(path: Path) -> set[str]:
+        if str(path.relative_to(PACKAGE)) in BINDERS:
+            return set()
+        return names_in(path) & {"bind", "bind_to_random_port", "bind_sockets", "create_server"}
+
+    assert offenders(binds) == []
+    defaults = ServerConfig()
+    assert is_loopback(defaults.host)
+    assert is_loopback(defaults.ingest.removeprefix("tcp://").rpartition(":")[0])
+    assert not defaults.insecure
+    assert defaults.token is None, "one is made"
 
 
 def test_a_room_is_a_package() -> None:

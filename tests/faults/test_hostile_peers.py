@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 
 import msgpack
 import pytest
@@ -16,8 +16,24 @@ from rawsocket import dealer
 from serving import ServerProcess, wait_until
 
 import streamviz
+from streamviz.security.keys import open_keys
+from streamviz.security.private import home
 from streamviz.wire.codec import MAX_FRAME_BYTES, encode
 from streamviz.wire.frames import Batch, Hello, Samples, Schema
+
+
+@pytest.fixture(params=["keys", "plaintext"])
+def server(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ServerProcess]:
+    """A server with keys, whose members go wrong; and one without, for everybody."""
+    arguments = []
+    if request.param == "plaintext":
+        monkeypatch.setenv("STREAMVIZ_JOIN", "none")
+        arguments.append("--insecure")
+    running = ServerProcess(*arguments)
+    yield running
+    running.stop()
 
 
 def hello(stream: bytes, run: str) -> bytes:
@@ -75,17 +91,6 @@ def test_a_frame_over_the_limit_cuts_its_sender_off(server: ServerProcess) -> No
     assert bad_frames(server) == {}
 
 
-def test_noise_on_the_port_is_survived(server: ServerProcess) -> None:
-    """Bytes of other protocols close their connection and nothing else."""
-    port = int(server.ingest.rpartition(":")[2])
-    for noise in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00", os.urandom(512)):
-        with socket.create_connection(("127.0.0.1", port)) as stranger:
-            stranger.sendall(noise)
-    with streamviz.Publisher(server.ingest, run="after") as publisher:
-        publisher.send({"m": 1.0}, step=0)
-        assert publisher.flush(10)
-
-
 def test_a_stopped_server_costs_the_training_nothing(server: ServerProcess) -> None:
     """While a server is frozen ``send`` goes on; once it thaws every row is there, once."""
     with streamviz.Publisher(server.ingest, run="frozen") as publisher:
@@ -131,6 +136,7 @@ def test_a_full_buffer_is_a_gap_that_adds_up() -> None:
 @pytest.mark.parametrize("spare", [0, 1, 2, 3, 4, 5, 8, 12, 16, 24, 40])
 def test_a_process_without_descriptors_trains_on(spare: int) -> None:
     """With hardly a descriptor left a publisher says so once; it neither aborts nor raises."""
+    open_keys(home())
     program = f"""
         import os, resource
         import streamviz

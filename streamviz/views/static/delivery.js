@@ -59,7 +59,7 @@ function rowsOf(sum) {
   const rest = dropped.slice(REASONS_AT_MOST).reduce((total, [, count]) => total + Number(count), 0);
   if (rest > 0) lines.push({ name: "dropped by the ranks: other reasons", value: whole(rest), kind: "part" });
   lines.push({ name: "held by the ranks, still to come", value: whole(sum.held) });
-  if (sum.spilled > 0) lines.push({ name: "on the ranks’ own disks", value: whole(sum.spilled), kind: "part" });
+  if (sum.spilled > 0) lines.push({ name: "on their own disks", value: whole(sum.spilled), kind: "part" });
   lines.push({ name: "▲ lost with a process that ended", value: whole(sum.lost), kind: sum.lost > 0 ? "bad" : undefined });
   if (sum.lost === 0) lines[lines.length - 1].name = "lost with a process that ended";
   lines.push({ name: "came twice, kept once", value: plural(sum.repeated, "frame"), kind: "note" });

@@ -83,6 +83,7 @@ export class Link extends EventTarget {
       if (this.ended) return;
       const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.attempts);
       this.attempts += 1;
+      if (this.attempts > 1) this.#ask();
       // Spread, so that fifty viewers do not come back in the same millisecond.
       this.retry = setTimeout(() => this.#connect(), wait * (0.75 + Math.random() / 2));
     };
@@ -93,6 +94,21 @@ export class Link extends EventTarget {
     if (this.state === state) return;
     this.state = state;
     this.dispatchEvent(new CustomEvent("state", { detail: state }));
+  }
+
+  /** A browser is not told why a connection was refused: ask where it is told. */
+  async #ask() {
+    const asked = new URL("api/v1/status", this.url);
+    asked.protocol = asked.protocol === "wss:" ? "https:" : "http:";
+    try {
+      const answer = await fetch(asked, { credentials: "same-origin" });
+      if (this.state === "open") return;
+      if ([401, 403].includes(answer.status)) this.refusal = "the server was started again and wants its new token: open the address that it printed";
+    } catch {
+      // It is away, as was thought.
+      this.refusal = "";
+    }
+    this.dispatchEvent(new CustomEvent("state", { detail: this.state }));
   }
 
   /** Do not sit out a long wait when the person or the network has just come back. */

@@ -5,15 +5,22 @@ From ``send`` to the store, with everything between them but sockets and threads
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+
 import pytest
 from handmade_frames import Ingest, stream_id
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_transport import MemoryTransport
 
+from streamviz.ingest.liveness import WorkerState
 from streamviz.publisher import publisher as publisher_module
+from streamviz.publisher.courier import Delivery, deliver
+from streamviz.publisher.leftovers import LeftOver
 from streamviz.publisher.publisher import Publisher
 from streamviz.publisher.sender import NO_SERVER_WARNING_S, Sender
+from streamviz.publisher.spill import _RESERVE_BYTES
 from streamviz.publisher.stream import Totals
 from streamviz.wire.codec import decode, encode_ack
 from streamviz.wire.delivery import STALL_S
@@ -23,17 +30,31 @@ from streamviz.wire.frames import Bye, Gap, Heartbeat, Hello, Samples, Schema
 class Line:
     """A publisher whose sender takes its turn when told, a network, and a server at a time."""
 
-    def __init__(self, *, outbox_rows: int = 8192, buffer_bytes: int = 1 << 20) -> None:
+    def __init__(
+        self,
+        *,
+        outbox_rows: int = 8192,
+        buffer_bytes: int = 1 << 20,
+        spill_dir: Path | None = None,
+        spill_bytes: int = 1 << 20,
+    ) -> None:
         self.transport = MemoryTransport()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(publisher_module, "ZmqTransport", lambda _: self.transport)
             patch.setattr(Sender, "start", lambda _: None)
             self.publisher = Publisher(
-                run="run", outbox_rows=outbox_rows, buffer_bytes=buffer_bytes
+                run="run",
+                outbox_rows=outbox_rows,
+                buffer_bytes=buffer_bytes,
+                spill_dir=spill_dir,
             )
         publisher_module._alive.discard(self.publisher)
         assert self.publisher._stream.sender is not None
         self.sender = self.publisher._stream.sender
+        self.spill = self.publisher._stream.spill
+        if self.spill is not None:
+            # Smaller than a setting may be.
+            self.spill._limit = _RESERVE_BYTES + spill_bytes
         self.ingest = Ingest(epoch=1)
         self.epoch = 1
         self.now = 100.0
@@ -147,12 +168,22 @@ def act(line: Line, action: str, number: int) -> None:
     actions=st.lists(ACTIONS, max_size=80),
     outbox_rows=st.sampled_from([16, 8192]),
     buffer_bytes=st.sampled_from([600, 3000, 1 << 20]),
+    spill_bytes=st.sampled_from([0, 2000, 1 << 20]),
 )
 def test_sent_is_stored_or_drawn_or_held(
-    actions: list[tuple[str, int]], outbox_rows: int, buffer_bytes: int
+    tmp_path_factory: pytest.TempPathFactory,
+    actions: list[tuple[str, int]],
+    outbox_rows: int,
+    buffer_bytes: int,
+    spill_bytes: int,
 ) -> None:
-    """Under loss, repetition, reordering, new connections, new servers and full buffers alike."""
-    line = Line(outbox_rows=outbox_rows, buffer_bytes=buffer_bytes)
+    """Under loss, repetition, reordering, new connections and servers, full buffers and disks."""
+    line = Line(
+        outbox_rows=outbox_rows,
+        buffer_bytes=buffer_bytes,
+        spill_dir=tmp_path_factory.getbasetemp() / "spill" if spill_bytes else None,
+        spill_bytes=spill_bytes,
+    )
     for action, number in actions:
         act(line, action, number)
         line.check()
@@ -160,7 +191,9 @@ def test_sent_is_stored_or_drawn_or_held(
     line.check()
 
     totals = line.publisher.totals()
-    assert (totals.sent, totals.held) == (line.sent, 0)
+    assert (totals.sent, totals.held, totals.spilled) == (line.sent, 0, 0)
+    if line.spill is not None:
+        line.spill.remove()
     if line.sent:
         assert len(line.stored()) + line.drawn() == line.sent
 
@@ -212,6 +245,188 @@ def test_a_restarted_server_is_told_what_it_missed() -> None:
     [(_, gap)] = line.ingest.gaps()
     assert (gap.first_step, gap.last_step, gap.rows) == (0, 49, 50)
     assert gap.reason == "former server"
+
+
+def test_what_memory_has_no_room_for_waits_on_disk(tmp_path: Path) -> None:
+    """With room on disk a small buffer loses nothing: all is stored, and the file is gone."""
+    line = Line(buffer_bytes=1000, spill_dir=tmp_path)
+    assert line.spill is not None
+    line.transport.refuses = True
+    for _ in range(50):
+        line.send(10)
+        line.turn()
+    totals = line.publisher.totals()
+    assert (totals.sent, totals.held, totals.dropped) == (500, 500, {})
+    assert totals.spilled > 400
+    assert line.publisher._stream.outgoing.held_bytes <= 1000
+    beat = line.publisher._stream.heartbeat(500, 500)
+    assert beat.spilled == totals.spilled
+    line.heal()
+
+    assert line.stored() == list(range(500))
+    assert line.drawn() == 0
+    line.sender.close(1e12, "ok")
+    line.sender._drain()
+    assert list(tmp_path.iterdir()) == []
+
+
+def deliver_left_over(line: Line, directory: Path) -> Delivery:
+    """Deliver the one file of a directory to the line's server, as a later process would."""
+    [path] = directory.iterdir()
+
+    def answer(data: bytes) -> list[bytes]:
+        line.ingest.receive(data, b"courier")
+        return [encode_ack(ack) for _, ack in line.ingest.acks()]
+
+    left_over = LeftOver.claim(path)
+    assert left_over is not None
+    delivery = deliver(left_over, lambda: MemoryTransport(answer), threading.Event())
+    left_over.close()
+    return delivery
+
+
+@pytest.mark.parametrize("reaches", [0, 1, 3])
+def test_what_no_server_took_is_delivered_from_the_file(tmp_path: Path, reaches: int) -> None:
+    """What was held at the end is in the file, and arrives once, whatever had come before."""
+    line = Line(spill_dir=tmp_path)
+    for _ in range(6):
+        line.send(10)
+        line.turn()
+        line.deliver(reaches)
+    line.sender.close(0.0, "SystemExit")
+    line.sender._drain()
+    line.transport.answered([])
+    assert not any(isinstance(decode(data), Bye) for data in line.transport.to_server)
+    totals = line.publisher.totals()
+    assert totals.spilled == totals.held > 0
+    line.deliver(1000)
+
+    first = deliver_left_over(line, tmp_path)
+    assert first.is_done
+    assert line.stored() == list(range(60))
+    assert line.drawn() == 0
+    [worker] = line.ingest.workers()
+    assert (worker.state, worker.ended) == (WorkerState.FAILED, "SystemExit")
+
+    again = deliver_left_over(line, tmp_path)
+    assert again.is_done
+    assert again.known == again.frames > 0
+    assert line.stored() == list(range(60))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    actions=st.lists(ACTIONS, max_size=40),
+    buffer_bytes=st.sampled_from([600, 3000, 1 << 20]),
+    spill_bytes=st.sampled_from([1000, 4000, 1 << 20]),
+    is_killed=st.booleans(),
+)
+def test_an_end_at_any_moment_leaves_nothing_unaccounted(
+    tmp_path_factory: pytest.TempPathFactory,
+    actions: list[tuple[str, int]],
+    buffer_bytes: int,
+    spill_bytes: int,
+    is_killed: bool,  # noqa: FBT001
+) -> None:
+    """However far delivery has come, what the process left is delivered, each row once.
+
+    After a clean end that is every row; after a kill every row that had been written.
+    """
+    directory = tmp_path_factory.mktemp("spill")
+    line = Line(buffer_bytes=buffer_bytes, spill_dir=directory, spill_bytes=spill_bytes)
+    for action, number in actions:
+        act(line, action, number)
+    assert line.spill is not None
+    shelved_row = line.publisher._stream.outgoing.shelved_row
+    if is_killed:
+        line.spill.leave()
+    else:
+        line.sender.close(0.0, "ok")
+        line.sender._drain()
+        shelved_row = line.sent
+    line.deliver(1000)
+    if any(path.stat().st_size for path in directory.iterdir()):
+        assert deliver_left_over(line, directory).is_done
+        stored = line.stored()
+        assert stored == sorted(set(stored))
+        assert len(stored) + line.drawn() >= shelved_row
+    for path in directory.iterdir():
+        path.unlink()
+
+
+def test_in_mode_file_there_is_no_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing connects; all is in the file when it is flushed, and all arrives from there."""
+
+    def refuse(endpoint: str) -> MemoryTransport:
+        raise AssertionError(endpoint)
+
+    monkeypatch.setattr(publisher_module, "ZmqTransport", refuse)
+    with Publisher(run="run", mode="file", spill_dir=tmp_path) as publisher:
+        for step in range(1000):
+            publisher.send({"m": float(step)}, step=step)
+        assert publisher.flush(10)
+        totals = publisher.totals()
+    assert (totals.sent, totals.held, totals.spilled) == (1000, 1000, 1000)
+    assert caplog.records == []
+
+    line = Line()
+    assert deliver_left_over(line, tmp_path).is_done
+    assert line.stored() == list(range(1000))
+    [worker] = line.ingest.workers()
+    assert (worker.state, worker.ended) == (WorkerState.DONE, "ok")
+
+
+def test_a_small_file_tells_what_it_had_no_room_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Past its bytes a file ends with a gap for the rest, so that the sum comes out later."""
+    with Publisher(run="run", mode="file", spill_dir=tmp_path, spill_bytes=1 << 16) as publisher:
+        for step in range(20_000):
+            publisher.send({"m": float(step)}, step=step)
+            if step % 1000 == 0:
+                publisher.flush(10)
+    totals = publisher.totals()
+    assert totals.dropped.get("buffer full", 0) > 1000
+    [path] = tmp_path.iterdir()
+    assert path.stat().st_size <= 1 << 16
+    assert sum("STREAMVIZ_SPILL_BYTES" in record.getMessage() for record in caplog.records) == 1
+
+    line = Line()
+    assert deliver_left_over(line, tmp_path).is_done
+    assert len(line.stored()) + line.drawn() == 20_000
+    assert line.drawn() == sum(totals.dropped.values())
+
+
+def test_a_server_that_takes_nothing_is_given_up(tmp_path: Path) -> None:
+    """A file that a server does not take in stays, and why is said."""
+    line = Line(spill_dir=tmp_path)
+    line.transport.refuses = True
+    line.send(10)
+    line.sender.close(0.0, "ok")
+    line.sender._drain()
+    [path] = tmp_path.iterdir()
+    for transport, fault in (
+        (MemoryTransport(lambda _: []), "does not take it in"),
+        (MemoryTransport(lambda _: [b"HTTP/1.1 400"]), "the server answered"),
+        (absent(), "no streamviz server is there"),
+    ):
+        left_over = LeftOver.claim(path)
+        assert left_over is not None
+        delivery = deliver(left_over, lambda at=transport: at, threading.Event(), patience_s=0.1)
+        left_over.close()
+        assert fault in delivery.fault
+        assert delivery.left_rows == 10
+    assert path.exists()
+
+
+def absent() -> MemoryTransport:
+    """Return a transport that finds no server."""
+    transport = MemoryTransport()
+    transport.is_connected = False
+    transport.connections()
+    return transport
 
 
 def frames(line: Line) -> list[str]:

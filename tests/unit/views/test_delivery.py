@@ -62,12 +62,12 @@ def test_the_sum_holds_whatever_is_reported(workers: list[WorkerInfo]) -> None:
 
 
 def test_rows_of_a_silent_rank_are_held_until_it_is_gone() -> None:
-    """Who may come back still has them; who is gone does not, and nobody says otherwise."""
+    """Who may come back still has them; of who is gone only what lies on a disk is left."""
     numbers = {"sent": 10, "held": 3, "stored": 6, "missing": 1, "spilled": 2}
     stale = delivery(RunInfo(run="r", started=0.0, workers=(worker(state=STATES[2], **numbers),)))
     assert (stale["held"], stale["spilled"], stale["lost"]) == (3, 2, 0)
     gone = workers_total([worker(state=WorkerState.GONE, **numbers)])
-    assert (gone["held"], gone["spilled"], gone["lost"]) == (0, 0, 3)
+    assert (gone["held"], gone["spilled"], gone["lost"]) == (2, 2, 1)
 
 
 def test_two_live_processes_of_one_rank_are_told_with_their_hosts() -> None:

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from memory_transport import MemoryTransport
 
 from streamviz.clock import monotonic_time, wall_time
+from streamviz.ingest.collector import WINDOW_BYTES
 from streamviz.publisher import line as line_module
 from streamviz.publisher import replay as replay_module
+from streamviz.publisher.framer import FRAME_BYTES
 from streamviz.publisher.past import Lane, Missing, PastRun, PastWorker, Piece, Reader, Rows
 from streamviz.publisher.replay import Progress, Replay
 from streamviz.wire.codec import decode, encode_ack
@@ -169,7 +171,12 @@ def test_every_row_is_sent_once_in_order_bit_for_bit(
             [
                 one
                 if isinstance(one, Missing)
-                else rows(*(list(column) for column in zip(*one, strict=True)), name=f"m{i}")
+                else rows(
+                    [step for step, _, _ in one],
+                    [time for _, time, _ in one],
+                    [value for _, _, value in one],
+                    name=f"m{i}",
+                )
                 for one in pieces
             ]
             for i, pieces in enumerate(lanes)
@@ -260,9 +267,7 @@ def test_rows_wait_until_they_are_due_and_look_live() -> None:
     times = [5000.0, 5000.5, 5001.0, 5002.0, 5003.0]
     before, begun = wall_time(), monotonic_time()
 
-    replayed(
-        network, worker(lane(rows([0, 1, 2, 3, 4], times))), speed=10, keep_times=False
-    ).run()
+    replayed(network, worker(lane(rows([0, 1, 2, 3, 4], times))), speed=10, keep_times=False).run()
 
     due = (np.array(times) - 5000.0) / 10
     assert (np.array(arrivals) - begun >= due).all()
@@ -355,7 +360,7 @@ def test_no_more_is_read_than_can_be_delivered() -> None:
         replay = replayed(network, worker(endless))
         progress = replay.run()
 
-    assert next(read) < 3 * line_module.FRAME_BYTES // 24_000 + 60
+    assert next(read) < (WINDOW_BYTES + 2 * FRAME_BYTES) // 24_000 + 2
     assert progress.acknowledged == 0
     assert len(replay.faults) == 1
     assert f"{progress.rows} rows are undelivered" in replay.faults[0]
@@ -391,9 +396,7 @@ def test_a_rank_that_is_refused_keeps_nobody_waiting() -> None:
     network = Network(Ingest(max_workers=1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(line_module, "GIVE_UP_S", 0.3)
-        replay = replayed(
-            network, worker(lane(rows([0, 1]))), worker(lane(rows([0, 1])), rank=1)
-        )
+        replay = replayed(network, worker(lane(rows([0, 1]))), worker(lane(rows([0, 1])), rank=1))
         progress = replay.run()
 
     assert progress.acknowledged == 2
