@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 
-from benchmarks import Row, Settings, Skipped, benchmark, percentile
+from benchmarks import Row, Settings, Skipped, benchmark, percentile, said_by
 
 RANKS, METRICS, HZ = 4, 4, 20
 
@@ -54,11 +55,13 @@ def painted_ages(seconds: float) -> tuple[list[float], float]:
         *(sys.executable, "-m", "streamviz", "serve", "--port", "0", "--no-token"),
         *("--ingest", "tcp://127.0.0.1:0"),
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        facts = dict(
-            line.strip().split(": ", 1) for line in (next(server.stdout) for _ in range(2))
-        )
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(
+            [*command, "--data-dir", folder], stdout=subprocess.PIPE, text=True
+        ) as server,
+    ):
+        facts = said_by(server)
         feeds = [
             subprocess.Popen([sys.executable, "-c", _FEED, facts["ingest"], str(rank)])
             for rank in range(RANKS)

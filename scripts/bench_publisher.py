@@ -18,7 +18,7 @@ from statistics import median
 
 import msgpack
 import zmq
-from benchmarks import Row, Settings, Skipped, benchmark, percentile
+from benchmarks import Row, Settings, Skipped, benchmark, percentile, said_by
 
 import streamviz
 
@@ -243,11 +243,14 @@ def server() -> Iterator[str]:
         *(sys.executable, "-m", "streamviz", "serve", "--port", "0", "--no-token"),
         *("--ingest", "tcp://127.0.0.1:0"),
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        facts = dict(line.strip().split(": ", 1) for line in (next(process.stdout) for _ in "12"))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(
+            [*command, "--data-dir", folder], stdout=subprocess.PIPE, text=True
+        ) as process,
+    ):
         try:
-            yield facts["ingest"]
+            yield said_by(process)["ingest"]
         finally:
             process.terminate()
 

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from benchmarks import Row, Settings, benchmark
+from benchmarks import Row, Settings, benchmark, said_by
 
 from streamviz.counters import Counters
 from streamviz.ingest.collector import Collector
 from streamviz.ingest.receiver import Receiver
 from streamviz.ingest.roster import Roster
+from streamviz.journal.recorder import Recorder
 from streamviz.security.keys import open_keys
-from streamviz.security.private import home
 from streamviz.store.store import Store
 
 METRICS = 10
@@ -31,17 +31,22 @@ _FLEET = Path(__file__).with_name("fleet.py")
 def ingest(settings: Settings) -> Iterator[Row]:
     """Frames through a real socket into the store, per second of CPU that the process takes.
 
-    The process's whole CPU time is counted, ZeroMQ's own thread included; the sender is another
-    process that has its frames ready before the clock starts.
+    Recorded and with keys, as a server is unless it is told otherwise, next to plaintext kept in
+    memory only. The process's whole CPU time is counted, the writer and ZeroMQ's own thread
+    included; the sender is another process that has its frames ready before the clock starts.
     """
     for rows, frames in ((1, settings.rounds(60_000)), (64, settings.rounds(12_000))):
-        seconds = take_in(rows, frames)
+        plain = take_in(rows, frames, as_shipped=False)
+        seconds = take_in(rows, frames, as_shipped=True)
+        what = f"ingest, 10 metrics x {rows} row{'s' * (rows > 1)} a frame"
         yield Row(
-            f"ingest, 10 metrics x {rows} row{'s' * (rows > 1)} a frame",
+            what,
             frames / seconds,
             "frames per CPU second",
             target=40_000 if rows == 1 else None,
             at_least=True,
+            peer="plaintext in memory",
+            peer_reached=frames / plain,
         )
         if rows > 1:
             yield Row(
@@ -51,28 +56,49 @@ def ingest(settings: Settings) -> Iterator[Row]:
                 target=10e6,
                 at_least=True,
             )
+        yield Row(
+            f"{what}: share of what plaintext in memory takes",
+            plain / seconds,
+            "",
+            target=0.8,
+            at_least=True,
+        )
 
 
-def take_in(rows: int, frames: int) -> float:
-    """Return the CPU seconds that some frames took."""
+def take_in(rows: int, frames: int, *, as_shipped: bool) -> float:
+    """Return the CPU seconds that some frames took, until all of them are on the disk if any is."""
     counters = Counters()
-    collector = Collector(Store(2**28, counters=counters), Roster(), counters, epoch=1)
-    keys = open_keys(home())
-    receiver = Receiver("tcp://127.0.0.1:0", collector, counters, on_rows=lambda: None, keys=keys)
-    command = [sys.executable, str(_FLOOD), receiver.endpoint, str(rows), str(frames)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as sender:
-        assert sender.stdout is not None
-        assert sender.stdin is not None
-        sender.stdout.readline()
-        receiver.start()
-        began = time.process_time()
-        sender.stdin.write(b"go\n")
-        sender.stdin.flush()
-        while counters.total("rows_received_total") < rows * frames:
-            time.sleep(0.02)
-        seconds = time.process_time() - began
-        sender.kill()
-        receiver.stop()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("STREAMVIZ_JOIN")}
+    with tempfile.TemporaryDirectory() as folder:
+        environment["STREAMVIZ_HOME"] = f"{folder}/keys"
+        keys = open_keys(Path(folder, "keys")) if as_shipped else None
+        recorder = Recorder(Path(folder, "data"), 20 << 30, counters) if as_shipped else None
+        store = Store(2**28, counters=counters)
+        collector = Collector(store, Roster(), counters, epoch=1, recorder=recorder)
+        receiver = Receiver("tcp://127.0.0.1:0", collector, counters, lambda: None, keys=keys)
+        command = [sys.executable, str(_FLOOD), receiver.endpoint, str(rows), str(frames)]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        ) as sender:
+            assert sender.stdout is not None
+            assert sender.stdin is not None
+            sender.stdout.readline()
+            if recorder is not None:
+                recorder.start()
+            receiver.start()
+            began = time.process_time()
+            sender.stdin.write(b"go\n")
+            sender.stdin.flush()
+            while counters.total("rows_received_total") < rows * frames or (
+                recorder is not None and recorder.room.taken
+            ):
+                time.sleep(0.02)
+                assert counters.total("frames_put_off_total") == 0, "the disk is too slow"
+            seconds = time.process_time() - began
+            sender.kill()
+            receiver.stop()
+            if recorder is not None:
+                recorder.stop()
     assert counters.total("frames_bad_total") == 0
     return seconds
 
@@ -97,7 +123,7 @@ def fleet(settings: Settings) -> Iterator[Row]:
 
 def fleet_rows(server: subprocess.Popen[str], count: int, seconds: float) -> Iterator[Row]:
     """Yield what some thousand ranks cost a server, and that it keeps up with them."""
-    endpoint = facts_of(server)["ingest"]
+    endpoint = said_by(server)["ingest"]
     command = [sys.executable, str(_FLEET), endpoint, str(count)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as ranks:
         assert ranks.stdin is not None
@@ -133,18 +159,6 @@ def fleet_rows(server: subprocess.Popen[str], count: int, seconds: float) -> Ite
     )
 
 
-def facts_of(server: subprocess.Popen[str]) -> dict[str, str]:
-    """Return what a server says of itself until it listens."""
-    assert server.stdout is not None
-    facts: dict[str, str] = {}
-    for line in server.stdout:
-        name, _, value = line.strip().partition(": ")
-        facts[name] = value
-        if name == "ingest":
-            break
-    return facts
-
-
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time that a process has taken."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -162,10 +176,10 @@ def memory(settings: Settings) -> Iterator[Row]:
     rows = 10 * limit // row_bytes // (10 if settings.quick else 1)
     command = [
         *(sys.executable, "-m", "streamviz", "serve", "--port", "0", "--no-token"),
-        *("--ingest", "tcp://127.0.0.1:0", "--memory", "64MiB"),
+        *("--ingest", "tcp://127.0.0.1:0", "--memory", "64MiB", "--no-record"),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        facts = facts_of(server)
+        facts = said_by(server)
         try:
             before = resident(server.pid)
             peak, seen = flood_server(server.pid, facts, rows)

@@ -16,6 +16,7 @@ import argparse
 import importlib
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -24,7 +25,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
-__all__ = ["Row", "Settings", "Skipped", "benchmark", "main", "percentile"]
+__all__ = ["Row", "Settings", "Skipped", "benchmark", "main", "percentile", "said_by"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,18 @@ def percentile(values: list[float], percent: float) -> float:
     """Return the value below which ``percent`` of the values lie."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * percent / 100), len(ordered) - 1)]
+
+
+def said_by(server: subprocess.Popen[str]) -> dict[str, str]:
+    """Return what ``streamviz serve`` says of itself until it listens."""
+    assert server.stdout is not None
+    facts: dict[str, str] = {}
+    for line in server.stdout:
+        name, _, value = line.strip().partition(": ")
+        facts[name] = value
+        if name == "ingest":
+            break
+    return facts
 
 
 def main() -> None:

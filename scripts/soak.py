@@ -58,7 +58,7 @@ def storm(asked: Asked, folder: Path) -> str:
         nemesis.storm(kills=kills, stops=stops, longest_stop_s=5.0)
         seconds = time.monotonic() - began
         said = fleet.finish()
-        verdict = judge(fleet, nemesis.server)
+        verdict = judge(fleet, nemesis.server, folder / "data")
     finally:
         fleet.kill()
         nemesis.end()
@@ -84,7 +84,7 @@ def commits(asked: Asked, folder: Path) -> str:
             nemesis.start()
             slowest_s = max(slowest_s, time.monotonic() - began)
         said = fleet.finish()
-        verdict = judge(fleet, nemesis.server)
+        verdict = judge(fleet, nemesis.server, folder / "data")
     finally:
         fleet.kill()
         nemesis.end()

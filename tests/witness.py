@@ -6,9 +6,11 @@ Law: the judge reads the processes' own logs and the server's own answers, and n
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,7 @@ class Verdict:
     swapped: int
     """Rows that are stored before one that was offered earlier."""
     gap_rows: int
-    """Rows that the server drew gaps for since it started."""
+    """Rows that this server or, if there are files, any before it drew gaps for."""
 
     @property
     def is_whole(self) -> bool:
@@ -116,8 +118,13 @@ class Fleet:
         return [np.fromfile(log, _LOG_ROW) for log in self.logs]
 
 
-def judge(fleet: Fleet, server: ServerProcess) -> Verdict:
+def judge(fleet: Fleet, server: ServerProcess, data: Path | None = None) -> Verdict:
     """Compare what was offered with what a server has at full resolution.
+
+    Args:
+        fleet: Who offered.
+        server: Who has it.
+        data: The server's data directory, if it records.
 
     The values of a rank ascend, and its steps repeat; the server sorts rows by step and keeps the
     order of arrival among equal ones. So values that descend were stored in another order.
@@ -142,5 +149,15 @@ def judge(fleet: Fleet, server: ServerProcess) -> Verdict:
         lost=lost,
         twice=twice,
         swapped=swapped,
-        gap_rows=server.count("gap_rows_total"),
+        gap_rows=max(server.count("gap_rows_total"), 0 if data is None else recorded_gaps(data)),
     )
+
+
+def recorded_gaps(data: Path) -> int:
+    """Return the rows of all gaps in the files of a data directory."""
+    total = 0
+    for path in data.glob("runs/*/run.db"):
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as file:
+            [(rows,)] = file.execute("SELECT coalesce(sum(rows), 0) FROM gap")
+            total += int(rows)
+    return total

@@ -153,7 +153,9 @@ def _open(arguments: argparse.Namespace) -> tuple[PastRun, Playback | None]:
     playback = None
     try:
         if path.is_file() and is_spill_file(path):
-            past = read_spill_file(path)
+            past, torn = read_spill_file(path)
+            if torn:
+                print(f"cut: the last {torn} bytes of the file are no whole frame", flush=True)
         else:
             past, playback = _open_run(arguments, path)
     except OSError as error:

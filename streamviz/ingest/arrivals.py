@@ -6,6 +6,7 @@ Law: it only counts; who may come in is the guard's.
 from __future__ import annotations
 
 import errno
+import itertools
 import struct
 
 import zmq
@@ -14,7 +15,7 @@ from streamviz.counters import Counters
 
 __all__ = ["Arrivals"]
 
-_ADDRESS = "inproc://streamviz.arrivals"
+_UNKNOWN = 400
 _EVENT = struct.Struct("=Hi")
 _OTHER_KEYS = {
     zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC,  # for another server
@@ -28,12 +29,16 @@ _EVENTS = (
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
     | zmq.EVENT_DISCONNECTED
 )
+_numbers = itertools.count()
 
 
 class Arrivals:
     """Reads one socket's monitor.
 
     Owner: the thread that owns the socket.
+
+    Attributes:
+        newest: Descriptor of the newest connection.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class Arrivals:
         socket: zmq.Socket[bytes],
         counters: Counters,
     ) -> None:
+        self.newest = 0
         self._counters = counters
         self._socket = socket
         self._pending: set[int] = set()
@@ -49,12 +55,14 @@ class Arrivals:
         self._succeeded = 0
         """Handshakes that succeeded on some of them: libzmq does not say on which."""
         self._failed = False
-        socket.monitor(_ADDRESS, _EVENTS)
+        # Another name for each socket: libzmq lets go of the former one's in its own time.
+        address = f"inproc://streamviz.arrivals-{next(_numbers)}"
+        socket.monitor(address, _EVENTS)
         self._reports = context.socket(zmq.PAIR)
         # libzmq's own thread would wait for room in this queue.
         self._reports.setsockopt(zmq.RCVHWM, 0)
         self._reports.setsockopt(zmq.LINGER, 0)
-        self._reports.connect(_ADDRESS)
+        self._reports.connect(address)
 
     def turn(self) -> None:
         """Take in what happened since the last call."""
@@ -64,6 +72,7 @@ class Arrivals:
 
     def _take(self, event: int, value: int) -> None:
         if event == zmq.EVENT_ACCEPTED:
+            self.newest = value
             self._pending.add(value)
         elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self._succeeded += 1
@@ -92,7 +101,7 @@ class Arrivals:
 
 def _reason(event: int, value: int) -> str:
     if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-        return "unknown key"
+        return "unknown key" if value == _UNKNOWN else "no descriptors"
     if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
         return "other keys" if value in _OTHER_KEYS else "protocol"
     return "silent" if value == errno.EAGAIN else "broken off"

@@ -6,6 +6,8 @@ key that is taken back is told of within a second. A frame costs nothing here, a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import zmq
 
 from streamviz.security.keys import ServerKeys
@@ -27,9 +29,21 @@ class Guard:
     Owner: the thread that owns those sockets.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], keys: ServerKeys) -> None:
-        """Be there before the first socket is bound, or libzmq would let everybody in."""
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        keys: ServerKeys | None,
+        is_full: Callable[[], bool],
+    ) -> None:
+        """Be there before the first socket is bound, or libzmq would let everybody in.
+
+        Args:
+            context: Whose sockets to guard.
+            keys: Whom to let in; ``None`` for everybody, in plaintext.
+            is_full: Says, once for each connection, whether there is no room for it.
+        """
         self._keys = keys
+        self._is_full = is_full
         self._admitted: set[bytes] = set()
         self._renewed_at = 0.0
         self._questions = context.socket(zmq.REP)
@@ -38,14 +52,12 @@ class Guard:
 
     def arm(self, socket: zmq.Socket[bytes]) -> None:
         """Let a socket that is not bound yet ask for keys."""
-        for option, value in (
-            (zmq.CURVE_SERVER, 1),
-            (zmq.CURVE_PUBLICKEY, self._keys.public),
-            (zmq.CURVE_SECRETKEY, self._keys.secret),
-            (zmq.ZAP_DOMAIN, _DOMAIN),
-            (zmq.ZAP_ENFORCE_DOMAIN, 1),
-        ):
-            socket.setsockopt(option, value)
+        socket.setsockopt(zmq.ZAP_DOMAIN, _DOMAIN)
+        socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        if self._keys is not None:
+            socket.setsockopt(zmq.CURVE_SERVER, 1)
+            socket.setsockopt(zmq.CURVE_PUBLICKEY, self._keys.public)
+            socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret)
         self._admitted.clear()
 
     def turn(self, now: float) -> bool:
@@ -60,7 +72,7 @@ class Guard:
         """
         while int(self._questions.get(zmq.EVENTS)) & zmq.POLLIN:
             self._questions.send_multipart(self._answer(self._questions.recv_multipart()))
-        if now - self._renewed_at < RENEW_S:
+        if self._keys is None or now - self._renewed_at < RENEW_S:
             return False
         self._renewed_at = now
         self._keys.allowed.renew()
@@ -70,19 +82,26 @@ class Guard:
         """Return the answer to a question: version, id, status, words, user, metadata."""
         version, request, domain, _address, _identity, mechanism, *credentials = question
         name = None
-        if (version, domain, mechanism, len(credentials)) == (_VERSION, _DOMAIN, b"CURVE", 1):
-            name = self._name(credentials[0])
+        if (version, domain) == (_VERSION, _DOMAIN):
+            name = self._name(mechanism, credentials)
         if name is None:
             return [_VERSION, request, b"400", b"unknown key", b"", b""]
-        self._admitted.add(credentials[0])
+        if self._is_full():
+            return [_VERSION, request, b"500", b"no descriptors", b"", b""]
+        self._admitted.update(credentials)
         return [_VERSION, request, b"200", b"OK", name.encode(), b""]
 
-    def _name(self, key: bytes) -> str | None:
+    def _name(self, mechanism: bytes, credentials: list[bytes]) -> str | None:
+        """Return under which name somebody comes in, ``None`` for nobody we know."""
+        if self._keys is None:
+            return "anybody" if mechanism == b"NULL" else None
+        if mechanism != b"CURVE" or len(credentials) != 1:
+            return None
         allowed = self._keys.allowed
-        if key not in allowed.names:
+        if credentials[0] not in allowed.names:
             # It may have been allowed a moment ago.
             allowed.renew()
-        return allowed.names.get(key)
+        return allowed.names.get(credentials[0])
 
     def close(self) -> None:
         """Let go of the address."""

@@ -18,6 +18,7 @@ from streamviz.counters import Counters
 from streamviz.errors import AddressInUse, ConfigError
 from streamviz.ingest.arrivals import Arrivals
 from streamviz.ingest.collector import Collector
+from streamviz.ingest.descriptors import Descriptors
 from streamviz.ingest.guard import Guard
 from streamviz.ingest.holder import holder_of
 from streamviz.security.keys import ServerKeys
@@ -69,12 +70,15 @@ class Receiver:
         self._counters = counters
         self._on_rows = on_rows
         self._stopping = threading.Event()
+        self._descriptors = Descriptors()
+        self._was_full = False
         self._context = zmq.Context()
-        self._guard = None if keys is None else Guard(self._context, keys)
+        self._guard = Guard(self._context, keys, self._is_full)
         try:
             self._open(re.sub(r":0$", ":*", endpoint))
         except zmq.ZMQError as error:
-            self.abandon()
+            self._guard.close()
+            self._context.term()
             if error.errno == zmq.EADDRINUSE:
                 port = int(endpoint.rpartition(":")[2])
                 raise AddressInUse(
@@ -89,9 +93,9 @@ class Receiver:
         """Make the socket and bind it.
 
         Raises:
-            ZMQError: It cannot be bound; it is there to be closed.
+            ZMQError: It cannot be bound; nothing is left of it.
         """
-        self._socket = self._context.socket(zmq.ROUTER)
+        socket = self._context.socket(zmq.ROUTER)
         for option, value in (
             (zmq.SNDHWM, _QUEUE_FRAMES),
             (zmq.RCVHWM, _QUEUE_FRAMES),
@@ -104,15 +108,21 @@ class Receiver:
             # An IPv4 address bound through IPv6 would be named as neither.
             (zmq.IPV6, int(endpoint.startswith(("tcp://[", "tcp://*")))),
         ):
-            self._socket.setsockopt(option, value)
-        if self._guard is not None:
-            self._guard.arm(self._socket)
-        self._arrivals = Arrivals(self._context, self._socket, self._counters)
-        self._socket.bind(endpoint)
+            socket.setsockopt(option, value)
+        self._guard.arm(socket)
+        arrivals = Arrivals(self._context, socket, self._counters)
+        try:
+            socket.bind(endpoint)
+        except zmq.ZMQError:
+            arrivals.close()
+            socket.close(0)
+            raise
+        self._socket, self._arrivals = socket, arrivals
 
     def _shut(self, linger_ms: int) -> None:
-        self._arrivals.close()
-        self._socket.close(linger_ms)
+        if not self._socket.closed:
+            self._arrivals.close()
+            self._socket.close(linger_ms)
 
     def _reopen(self) -> None:
         """Cut everybody off, since a key was taken back; who has another comes again by itself.
@@ -125,13 +135,26 @@ class Receiver:
             try:
                 self._open(self.endpoint)
             except zmq.ZMQError as error:
-                self._shut(0)
                 if error.errno != zmq.EADDRINUSE:
                     raise
                 self._stopping.wait(_REBIND_S)
             else:
                 return
-        self._open("inproc://closed")
+
+    def _is_full(self) -> bool:
+        """Say whether a connection that asks to come in must go, since descriptors are short."""
+        if not self._descriptors.are_short(self._arrivals.newest):
+            return False
+        # It gives its own back.
+        self._arrivals.newest -= 1
+        if not self._was_full:
+            self._was_full = True
+            _log.warning(
+                "%d descriptors are nearly used up: further publishers are refused until some "
+                "have gone; raise ulimit -n",
+                self._descriptors.limit,
+            )
+        return True
 
     def start(self) -> None:
         """Start the thread."""
@@ -143,8 +166,7 @@ class Receiver:
 
     def _let_go(self, linger_ms: int) -> None:
         self._shut(linger_ms)
-        if self._guard is not None:
-            self._guard.close()
+        self._guard.close()
         self._context.term()
 
     def stop(self, timeout_s: float = FLUSH_S + 1.0) -> None:
@@ -167,7 +189,7 @@ class Receiver:
                 now = monotonic_time()
                 self._send_acks(now)
                 self._arrivals.turn()
-                if self._guard is not None and self._guard.turn(now):
+                if self._guard.turn(now):
                     self._reopen()
                 if now - ticked_at >= TICK_S:
                     ticked_at = now

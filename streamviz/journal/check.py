@@ -40,7 +40,11 @@ _MAGIC = b"SQLite format 3\0"
 _FIXED = struct.Struct(">16sHBBBBBB")
 """The first bytes of a file: they are the same in all of ours."""
 _FIXED_VALUES = (_MAGIC, PAGE, 2, 2, 0, 64, 32, 32)
-_VERSION_AT, _APPLICATION_AT = 60, 68
+_VERSION_AT = 60
+_NUMBERS = struct.Struct(">I")
+_NUMBERS_AT = {44: 4, 56: 1, 68: APPLICATION_ID, **dict.fromkeys(range(72, 92, 4), 0)}
+"""Further numbers that are the same in all of ours, by where they lie: format of the schema, UTF-8,
+our mark, and what SQLite keeps for later."""
 
 
 def stated_version(path: Path) -> int | None:
@@ -53,9 +57,9 @@ def stated_version(path: Path) -> int | None:
         start = file.read(100)
     if len(start) < 100 or _FIXED.unpack_from(start) != _FIXED_VALUES:
         return None
-    if struct.unpack_from(">I", start, _APPLICATION_AT) != (APPLICATION_ID,):
+    if any(_NUMBERS.unpack_from(start, at) != (number,) for at, number in _NUMBERS_AT.items()):
         return None
-    (version,) = struct.unpack_from(">I", start, _VERSION_AT)
+    (version,) = _NUMBERS.unpack_from(start, _VERSION_AT)
     return int(version)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from streamviz.errors import DiskError
-from streamviz.journal.schema import APPLICATION_ID, CREATE, VERSION, insert
+from streamviz.journal.schema import APPLICATION_ID, CREATE, VERSION, insert, spare_cells
 from streamviz.journal.wal import PAGE
 
 __all__ = ["connect", "connect_reader", "create", "disk_error"]
@@ -47,7 +47,9 @@ def create(path: Path, run: str, started: float) -> sqlite3.Connection:
         for statement in CREATE:
             connection.execute(statement)
         facts = {"version": str(VERSION), "run": run, "started": repr(float(started))}
-        insert(connection, "meta", [(i, *fact) for i, fact in enumerate(facts.items())])
+        rows = [(i, *fact) for i, fact in enumerate(facts.items())]
+        insert(connection, "meta", rows)
+        insert(connection, "spare", [spare_cells(i, "meta", row) for i, row in enumerate(rows)])
         connection.execute("COMMIT")
         # What tells a file's kind and version is in the file itself from its first second on.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -8,9 +8,11 @@ Law: nothing here changes a run's file; what is damaged is left out and named.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,7 +28,7 @@ from streamviz.journal.moment import Moment, at_one_moment
 from streamviz.journal.reading import Line, Reading
 from streamviz.journal.salvage import salvage
 from streamviz.journal.scan import Scan, StoredRows
-from streamviz.journal.schema import VERSION, BadRow
+from streamviz.journal.schema import DAMAGE, VERSION
 from streamviz.store.grid import Grid
 from streamviz.store.query import Request
 from streamviz.store.series import QueryResult, bucket_series, raw_series
@@ -73,7 +75,7 @@ class History:
         self._summaries: dict[Path, tuple[tuple[int, ...], RunSummary]] = {}
         self._losses: dict[str, dict[str, None]] = {}
         self._mended: dict[Path, Path] = {}
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary: Path | None = None
 
     def runs(self) -> list[RunSummary]:
         """Return the runs on the disk, newest first; unreadable ones are left out and named."""
@@ -211,7 +213,7 @@ class History:
                     return at_one_moment(path, pending, answer)
                 except sqlite3.OperationalError:
                     raise
-                except (sqlite3.DatabaseError, BadRow) as error:
+                except DAMAGE as error:
                     mended = self._mend(path, str(error))
             return at_one_moment(mended, pending, answer)
         except (sqlite3.Error, OSError) as error:
@@ -228,8 +230,9 @@ class History:
         with self._lock:
             if path not in self._mended:
                 if self._temporary is None:
-                    self._temporary = tempfile.TemporaryDirectory(prefix="streamviz-")
-                target = Path(self._temporary.name) / f"{len(self._mended)}.db"
+                    self._temporary = Path(tempfile.mkdtemp(prefix="streamviz-"))
+                    weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
+                target = self._temporary / f"{len(self._mended)}.db"
                 losses = salvage(path, target, damage)
                 self._mended[path] = target
                 with closing(connect_reader(target)) as connection:

@@ -34,6 +34,8 @@ class Found:
     """How many rows of each (table, worker) were chunked."""
     journal: Sequence[bytes]
     """Records, of a journal row each."""
+    unreadable: int
+    """Journal rows whose records could not be told apart, for want of a table's metric names."""
     journal_ids: Sequence[int]
 
 
@@ -73,6 +75,7 @@ def _unknown(found: Found) -> list[str]:
 def _missing_commits(found: Found) -> list[str]:
     ids = found.journal_ids
     missing = ids[-1] - ids[0] + 1 - len(ids) if ids else 0
+    missing += found.unreadable
     return [f"{missing} commits of the journal are lost"] if missing else []
 
 
@@ -91,12 +94,9 @@ def _missing_rows(found: Found) -> list[str]:
         parts[key] += sum(node.id * PARTS + i not in found.parts for i in range(1, width + 1))
     widths = {table: len(names) for table, names in found.head.tables.items()}
     for blob in found.journal:
-        try:
-            for record in iterate(blob, widths):
-                key = record.table, record.worker
-                spans[key].append((record.first, record.first + record.steps.size))
-        except ValueError:
-            continue  # of a table whose names are lost, which is told
+        for record in iterate(blob, widths):
+            key = record.table, record.worker
+            spans[key].append((record.first, record.first + record.steps.size))
     lines = []
     for key in sorted({*spans, *found.marks}):
         lost = _holes(spans[key], blocks[key], found.marks.get(key, 0))

@@ -14,7 +14,7 @@ from streamviz.errors import DamagedFile, NewerFile
 from streamviz.journal.check import stated_version
 from streamviz.journal.connection import connect
 from streamviz.journal.pages import rows_of
-from streamviz.journal.schema import VERSION, insert, read
+from streamviz.journal.schema import DAMAGE, VERSION, insert, read
 
 __all__ = ["STEPS", "bring_up"]
 
@@ -60,7 +60,7 @@ def bring_up(path: Path, version: int = VERSION) -> None:
         connection.execute(f"PRAGMA user_version = {version}")
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    except (sqlite3.DatabaseError, ValueError, IndexError) as error:
+    except (*DAMAGE, IndexError) as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
         raise DamagedFile(

@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from streamviz.errors import DamagedFile, NewerFile
-from streamviz.journal.check import read_head
-from streamviz.journal.columns import gather
+from streamviz.journal.check import stated_version
 from streamviz.journal.connection import connect_reader
 from streamviz.journal.entries import TableRows
+from streamviz.journal.moment import Moment, at_one_moment
 from streamviz.journal.nodes import WINDOW, Node, find, leaf_axis, leaf_values
-from streamviz.journal.schema import APPLICATION_ID, VERSION, BadRow, read
+from streamviz.journal.schema import VERSION, BadRow
 
 __all__ = ["Playback", "is_run_file"]
 
@@ -50,7 +50,6 @@ class Playback:
         head: All of the run but its rows.
         kept: How many rows of each (table, worker) are there at full resolution.
         gone: Rows of which only the overview is left, or nothing.
-        unreadable: About how many rows could not be read when their turn came.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,53 +63,38 @@ class Playback:
             NewerFile: A later version wrote it.
         """
         self.path = path
-        self.unreadable = 0
+        self._bad: dict[tuple[int, int, int], int] = {}
         try:
+            version = stated_version(path)
+            if version is not None and version > VERSION:
+                raise NewerFile(
+                    f"{path} is of version {version}, and this streamviz reads up to {VERSION}: "
+                    "use a newer one"
+                )
+            at_one_moment(path, None, self._begin)
             self._connection = connect_reader(path)
-            self._begin()
-        except (sqlite3.Error, BadRow, ValueError) as error:
+        except (sqlite3.Error, BadRow) as error:
             raise DamagedFile(
                 f"{path} cannot be read ({error}): 'streamviz serve' on its data directory mends "
                 "what can be mended"
             ) from None
 
-    def _begin(self) -> None:
-        connection = self._connection
-        connection.execute("BEGIN")
-        application, version = (
-            connection.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("application_id", "user_version")
-        )
-        if application != APPLICATION_ID:
-            raise BadRow("it is no file of a run")
-        if version > VERSION:
-            raise NewerFile(
-                f"{self.path} is of version {version}, and this streamviz reads up to {VERSION}: "
-                "use a newer one"
-            )
-        self.head = read_head(connection)
-        self._widths = {table: len(names) for table, names in self.head.tables.items()}
-        self._marks = {
-            (table, worker): rows for _, table, worker, rows in read(connection, "chunked")
-        }
-        self._tail = self._unchunked()
+    def _begin(self, moment: Moment) -> None:
+        self.head = moment.head
+        self._marks = moment.marks
+        self._late = {(rows.table, rows.worker): rows for rows in moment.late}
         kept: dict[tuple[int, int], int] = {
-            (table, worker): rows for table, worker, rows in connection.execute(_KEPT)
+            (table, worker): rows for table, worker, rows in moment.connection.execute(_KEPT)
         }
         self.gone = sum(self._marks.values()) - sum(kept.values())
-        for key, rows in self._tail.items():
+        for key, rows in self._late.items():
             kept[key] = kept.get(key, 0) + rows.steps.size
         self.kept: Mapping[tuple[int, int], int] = kept
-        connection.execute("COMMIT")
 
-    def _unchunked(self) -> dict[tuple[int, int], TableRows]:
-        blobs = [records for _, records in read(self._connection, "journal")]
-        found = {}
-        for rows in gather(blobs, self._widths) if blobs else []:
-            done = max(self._marks.get((rows.table, rows.worker), 0) - rows.first, 0)
-            if done < rows.steps.size:
-                found[rows.table, rows.worker] = _part(rows, done, rows.first + rows.steps.size)
-        return found
+    @property
+    def unreadable(self) -> int:
+        """About how many rows could not be read when their turn came."""
+        return sum(self._bad.values())
 
     def rows(
         self, table: int, worker: int, *, start: int = 0, stop: int | None = None
@@ -127,10 +111,10 @@ class Playback:
         for begin in range(0, mark, WINDOW):
             for rows in self._window(table, worker, begin, (start, stop)):
                 # The newest leaf may have been joined with later rows; the journal had those.
-                yield rows if rows.first + rows.steps.size <= mark else _part(rows, 0, mark)
-        tail = self._tail.get((table, worker))
-        if tail is not None:
-            yield tail
+                yield rows if rows.first + rows.steps.size <= mark else _before(rows, mark)
+        late = self._late.get((table, worker))
+        if late is not None:
+            yield late
 
     def _window(
         self, table: int, worker: int, begin: int, steps: tuple[int, int | None]
@@ -145,10 +129,10 @@ class Playback:
                 try:
                     found.append(self._leaf(node))
                 except BadRow:
-                    self.unreadable += node.size
+                    self._bad[table, worker, node.first] = node.size
         except (BadRow, sqlite3.DatabaseError):
             # Which rows the window had is not known any more.
-            self.unreadable += WINDOW
+            self._bad[table, worker, begin] = WINDOW
         finally:
             self._connection.execute("COMMIT")
         return found
@@ -157,7 +141,7 @@ class Playback:
         steps, times = leaf_axis(self._connection, node)
         lines = [
             leaf_values(self._connection, node, metric)
-            for metric in range(self._widths[node.table])
+            for metric in range(len(self.head.tables[node.table]))
         ]
         return TableRows(
             table=node.table,
@@ -173,13 +157,7 @@ class Playback:
         self._connection.close()
 
 
-def _part(rows: TableRows, done: int, end: int) -> TableRows:
-    """Return rows without the first ``done`` of them and those from ordinal ``end`` on."""
-    part = slice(done, end - rows.first)
-    return replace(
-        rows,
-        first=rows.first + done,
-        steps=rows.steps[part],
-        times=rows.times[part],
-        values=rows.values[part],
-    )
+def _before(rows: TableRows, end: int) -> TableRows:
+    """Return the rows before an ordinal."""
+    part = slice(end - rows.first)
+    return replace(rows, steps=rows.steps[part], times=rows.times[part], values=rows.values[part])

@@ -120,7 +120,8 @@ class Reading:
             # Room for twice as many buckets is room for one shift less.
             shift = max(0, base - max(1, (points // max(1, ids.size)).bit_length() - 1))
         shift = base + extra
-        return self._reduce(pieces, shift, distinct(ids >> extra), complete=fine)
+        whole = all(sum(node.rows for node in nodes) == line.mark for line, nodes in above)
+        return self._reduce(pieces, shift, distinct(ids >> extra), complete=fine and whole)
 
     def _tops(self, line: Line) -> list[Node]:
         return tops(self.connection, line.table, line.worker, line.mark)

@@ -101,6 +101,11 @@ class Recorder:
         writer = self._writer.find(run)
         return None if writer is None else writer.pending()
 
+    @property
+    def writers(self) -> list[RunWriter]:
+        """Every run's writer."""
+        return self._writer.all()
+
     # -- runs ------------------------------------------------------------------------------
 
     def has(self, run: str) -> bool:

@@ -35,9 +35,11 @@ from streamviz.journal.entries import Commit, Head, StreamRow, TableRows, Worker
 from streamviz.journal.nodes import WINDOW, find
 from streamviz.journal.records import Record
 from streamviz.journal.schema import (
-    BadRow,
+    DAMAGE,
+    Cell,
     gap_cells,
     insert,
+    spare_cells,
     stream_cells,
     worker_cells,
 )
@@ -120,32 +122,51 @@ class RunFile:
             DiskError: Nothing was added; the same call may succeed later.
             DamagedFile: The file broke while it was open; open it again to mend it.
         """
+        spares: list[tuple[str, Sequence[Cell]]] = []
 
         def write(connection: sqlite3.Connection) -> None:
-            if commit.records:
-                insert(connection, "journal", [(self._last_journal_id + 1, commit.records)])
-            if commit.tables:
-                named = [(number, json.dumps(names)) for number, names in commit.tables]
-                insert(connection, "metric_set", named)
-            if commit.workers:
-                insert(connection, "worker", [worker_cells(row) for row in commit.workers])
-            if commit.streams:
-                insert(connection, "stream", [stream_cells(row) for row in commit.streams])
-            if commit.gaps:
-                first = self._next_gap
-                rows = [gap_cells(first + i, *gap) for i, gap in enumerate(commit.gaps)]
-                insert(connection, "gap", rows)
-            if commit.config is not None:
-                connection.execute("DELETE FROM meta WHERE name = 'config'")
-                text = json.dumps(commit.config, default=str)
-                insert(connection, "meta", [(self._next_meta, "config", text)])
+            spares.extend(self._add(connection, commit))
+            copies = [spare_cells(self._next_spare + i, *one) for i, one in enumerate(spares)]
+            insert(connection, "spare", copies)
 
         self._write(write)
         self._last_journal_id += bool(commit.records)
         self._next_gap += len(commit.gaps)
+        self._next_spare += len(spares)
+        self._workers.update(row.index for row in commit.workers)
         self._next_meta += commit.config is not None
         if self._wal_bytes() > WAL_BYTES_MAX:
             self.settle()
+
+    def _add(
+        self, connection: sqlite3.Connection, commit: Commit
+    ) -> list[tuple[str, Sequence[Cell]]]:
+        """Write what a commit has, and return the rows that are to have a copy."""
+        spares: list[tuple[str, Sequence[Cell]]] = []
+        if commit.records:
+            insert(connection, "journal", [(self._last_journal_id + 1, commit.records)])
+        if commit.tables:
+            named = [(number, json.dumps(names)) for number, names in commit.tables]
+            insert(connection, "metric_set", named)
+            spares += [("metric_set", row) for row in named]
+        if commit.workers:
+            rows = [worker_cells(row) for row in commit.workers]
+            insert(connection, "worker", rows)
+            spares += [("worker", row) for row in rows if row[0] not in self._workers]
+        if commit.streams:
+            insert(connection, "stream", [stream_cells(row) for row in commit.streams])
+        if commit.gaps:
+            first = self._next_gap
+            insert(
+                connection,
+                "gap",
+                [gap_cells(first + i, *gap) for i, gap in enumerate(commit.gaps)],
+            )
+        if commit.config is not None:
+            connection.execute("DELETE FROM meta WHERE name = 'config'")
+            text = json.dumps(commit.config, default=str)
+            insert(connection, "meta", [(self._next_meta, "config", text)])
+        return spares
 
     def checkpoint(self, rows: Sequence[TableRows], last_journal_id: int | None) -> None:
         """Move rows from the journal to leaves and blocks, in one transaction.
@@ -215,8 +236,16 @@ class RunFile:
         return self._size("") + self._wal_bytes()
 
     def marks(self) -> Mapping[tuple[int, int], int]:
-        """Return how many rows of each (table, worker) are chunked."""
-        return dict(self._chunks.marks)
+        """Return how many rows of each (table, worker) are chunked.
+
+        Raises:
+            DiskError, DamagedFile: As :meth:`head`.
+        """
+
+        def read(_: sqlite3.Connection) -> dict[tuple[int, int], int]:
+            return dict(self._chunks.marks)
+
+        return self._read(read)
 
     def head(self) -> Head:
         """Return all of the run but its rows; streams as far as the journal brings them.
@@ -296,12 +325,14 @@ class RunFile:
         try:
             self._chunks = Chunks(connection)
             last: dict[str, int | None] = {}
-            for table in ("journal", "gap", "meta"):
+            for table in ("journal", "gap", "meta", "spare"):
                 query = f"SELECT max(id) FROM {table}"  # noqa: S608 - the names are above
                 (last[table],) = connection.execute(query).fetchone()
+            self._workers = {row[0] for row in connection.execute("SELECT id FROM worker")}
         except BaseException:
             self.close()
             raise
+        self._next_spare = 0 if last["spare"] is None else 1 + last["spare"]
         self._last_journal_id = last["journal"] or 0
         self._next_gap = 0 if last["gap"] is None else 1 + last["gap"]
         self._next_meta = 0 if last["meta"] is None else 1 + last["meta"]
@@ -323,14 +354,14 @@ class RunFile:
         except BaseException as error:
             # Nodes and rows are numbered ahead of the file: what is counted is read again.
             self.close()
-            if isinstance(error, (sqlite3.Error, BadRow, OSError)):
+            if isinstance(error, (*DAMAGE, OSError)):
                 raise _told(self.path, error) from None
             raise
 
     def _read(self, read: Callable[[sqlite3.Connection], _Result]) -> _Result:
         try:
             return read(self._connection())
-        except (sqlite3.Error, BadRow, OSError) as error:
+        except (*DAMAGE, OSError) as error:
             raise _told(self.path, error) from None
 
     def _wal_bytes(self) -> int:
@@ -358,7 +389,7 @@ def _open_sound(path: Path) -> sqlite3.Connection | str:
         if connection is not None:
             connection.close()
         raise
-    except (sqlite3.DatabaseError, BadRow) as error:
+    except DAMAGE as error:
         damage = str(error)
     if connection is not None:
         with suppress(sqlite3.Error):  # it may not take its write-ahead log any more

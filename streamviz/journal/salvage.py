@@ -12,12 +12,14 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from streamviz.errors import DamagedFile
+from streamviz.journal.columns import last_marks
 from streamviz.journal.connection import create
 from streamviz.journal.directory import mended_path, set_aside, sync_folder
+from streamviz.journal.entries import Head
 from streamviz.journal.losses import Found, tell_losses
 from streamviz.journal.nodes import PARTS, Node
 from streamviz.journal.pages import rows_of
-from streamviz.journal.schema import BadRow, Row, head_of, insert
+from streamviz.journal.schema import BadRow, Row, head_of, insert, row_of_spare
 
 __all__ = ["finish", "mend", "salvage"]
 
@@ -115,14 +117,17 @@ def _fill(connection: Connection, path: Path, damage: str) -> tuple[str, ...]:
         "stream": _best(rows["stream"], (0,), newest=(3, 4)),
         "gap": _best(rows["gap"], (0,)),
         "loss": _best(rows["loss"], (0,)),
-        "journal": [(i, blob) for i, blob in enumerate(_in_order(rows["journal"]), 1)],
     }
+    kept["spare"] = _best(rows["spare"], (0,))
+    copied = _fill_up(kept)
     try:
         head = head_of(kept)
     except BadRow as error:
         raise DamagedFile(
             f"{path} is damaged ({damage}), and nothing can be read of it ({error}): move it away"
         ) from None
+    blobs, unreadable = _readable(_in_order(rows["journal"]), head)
+    kept["journal"] = list(enumerate(blobs, 1))
     nodes = _distinct(Node(*row) for row in rows["chunk"] if row[0] * PARTS in parts)
     marks = _marks(nodes, rows["chunked"])
     kept["chunk"] = [
@@ -138,17 +143,31 @@ def _fill(connection: Connection, path: Path, damage: str) -> tuple[str, ...]:
         nodes=nodes,
         parts=parts,
         marks=marks,
-        journal=[blob for _, blob in kept["journal"]],
+        journal=blobs,
+        unreadable=unreadable,
         journal_ids=sorted({number for number, _ in rows["journal"]}),
     )
-    losses = tell_losses(found, damage)
+    losses = (*tell_losses(found, damage), *copied)
     last = max((number for number, _ in kept["loss"]), default=-1)
     kept["loss"] += [(last + i, sentence) for i, sentence in enumerate(losses, 1)]
     connection.execute("DELETE FROM meta")
+    connection.execute("DELETE FROM spare")
     for table, some in kept.items():
         insert(connection, table, some)
     _drop_orphans(connection, nodes, parts)
     return losses
+
+
+def _fill_up(kept: dict[str, list[Row]]) -> list[str]:
+    """Put spare copies in the place of rows that are lost, and say what they may lack."""
+    told = []
+    for _, table, value in kept["spare"]:
+        row = row_of_spare(table, value)
+        if row[0] not in {held[0] for held in kept[table]}:
+            kept[table] = sorted([*kept[table], row])
+            if table == "worker":
+                told.append(f"rank {row[1]}, attempt {row[2]}, is known as it began only")
+    return told
 
 
 def _latest(rows: Sequence[Row]) -> list[Row]:
@@ -175,6 +194,19 @@ def _age(row: Row, newest: tuple[int, ...]) -> Row:
 def _in_order(rows: Sequence[Row]) -> list[bytes]:
     """Return the journal's records in order, each once."""
     return [blob for _, blob in sorted(set(rows))]
+
+
+def _readable(blobs: Sequence[bytes], head: Head) -> tuple[list[bytes], int]:
+    """Return the journal rows whose records can be told apart, and how many cannot."""
+    widths = {table: len(names) for table, names in head.tables.items()}
+    found = []
+    for blob in blobs:
+        try:
+            last_marks([blob], widths)
+        except ValueError:
+            continue
+        found.append(blob)
+    return found, len(blobs) - len(found)
 
 
 def _distinct(nodes: Iterable[Node]) -> list[Node]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from streamviz.journal.entries import TableRows, WorkerRow
 from streamviz.journal.moment import Moment, rows_after
-from streamviz.journal.nodes import FAN, WINDOW, Node, find, leaf_axis, leaf_values
+from streamviz.journal.nodes import FAN, WINDOW, Node, find, leaf_axis, leaf_values, span
 from streamviz.journal.schema import BadRow
 from streamviz.store.grid import FloatArray, IntArray
 
@@ -81,6 +81,9 @@ class Scan:
         for node in _leaves_from(moment, table, worker, begin, mark):
             leaf = self._leaf(moment, node, names)
             rest = None if leaf is None else rows_after(leaf[0], begin)
+            if node.first > begin and not _is_deleted(moment, table, worker, begin, node.first):
+                hole = f"{node.first - begin:,} rows before step {node.low}"
+                self.losses.append(f"{hole} of worker {worker} are not in the file")
             begin = self._position[table, worker] = node.first + node.rows
             if rest is not None and leaf is not None:
                 found.append((rest, leaf[1]))
@@ -144,6 +147,18 @@ def _stored(who: WorkerRow, rows: TableRows, names: tuple[str, ...]) -> StoredRo
         times=rows.times,
         values=rows.values,
     )
+
+
+def _is_deleted(moment: Moment, table: int, worker: int, begin: int, end: int) -> bool:
+    """Tell whether blocks stand for all rows from one ordinal to another, as after shrinking."""
+    (top,) = moment.connection.execute("SELECT max(level) FROM chunk").fetchone()
+    for level in range(1, top + 1):
+        size = span(level)
+        first = begin // size * size
+        for node in find(moment.connection, table, worker, level, first, end):
+            if node.first <= begin:
+                begin = max(begin, node.first + size)
+    return begin >= end
 
 
 def _leaves_from(moment: Moment, table: int, worker: int, begin: int, mark: int) -> Iterator[Node]:

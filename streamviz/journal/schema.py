@@ -9,6 +9,7 @@ Law: a row whose checksum fits is a row that was written; no other is believed.
 from __future__ import annotations
 
 import json
+import sqlite3
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ __all__ = [
     "APPLICATION_ID",
     "COLUMNS",
     "CREATE",
+    "DAMAGE",
     "VERSION",
     "BadRow",
     "Cell",
@@ -31,6 +33,8 @@ __all__ = [
     "head_of",
     "insert",
     "read",
+    "row_of_spare",
+    "spare_cells",
     "stream_cells",
     "worker_cells",
 ]
@@ -68,6 +72,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "part": ("data BLOB",),
     "loss": ("sentence TEXT",),
+    "spare": ("name TEXT", "value TEXT"),
 }
 """The columns of each table between its ``id INTEGER PRIMARY KEY`` and its ``crc INTEGER``."""
 
@@ -95,6 +100,11 @@ _SELECT = {
 
 class BadRow(ValueError):
     """A row does not fit its checksum, or what it says cannot be."""
+
+
+DAMAGE = (sqlite3.DatabaseError, BadRow, UnicodeDecodeError)
+"""What reading a damaged file raises: the last when SQLite quotes it in an error of its own. The
+errors of a failing disk, ``sqlite3.OperationalError``, are among them and to be caught before."""
 
 
 def checksum(table: str, cells: Sequence[Cell]) -> int:
@@ -148,6 +158,25 @@ def read(connection: Connection, table: str) -> Iterator[Row]:
         if checksum(table, row[:-1]) != row[-1]:
             raise BadRow(f"row {row[0]} of table {table} does not fit its checksum")
         yield row[:-1]
+
+
+def spare_cells(number: int, table: str, row: Sequence[Cell]) -> tuple[Cell, ...]:
+    """Return a copy of a row as a row of ``spare``: what many rows need to be understood.
+
+    One damaged byte then does not take the name of a run, of a table's metrics or of a rank away.
+    """
+    cells = [cell.hex() if isinstance(cell, bytes) else cell for cell in row]
+    return (number, table, json.dumps(cells))
+
+
+def row_of_spare(table: str, value: str) -> Row:
+    """Return the row that a row of ``spare`` is the copy of."""
+    cells = json.loads(value)
+    kinds = ("INTEGER", *(column.split()[1] for column in COLUMNS[table]))
+    return tuple(
+        bytes.fromhex(cell) if kind == "BLOB" and cell is not None else cell
+        for cell, kind in zip(cells, kinds, strict=True)
+    )
 
 
 def worker_cells(row: WorkerRow) -> tuple[Cell, ...]:

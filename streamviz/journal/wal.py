@@ -57,11 +57,13 @@ class Wal:
         self.pages: dict[int, int] = {}
         self.damage: str | None = None
         if len(self.data) >= _HEADER + _FRAME + PAGE:
-            self._read()
+            orders = "><" if self.data[3] & 1 else "<>"
+            # The second is for a header whose byte that tells the order is damaged.
+            self._read(orders[0]) or self._read(orders[1])
 
-    def _read(self) -> None:
+    def _read(self, order: str) -> bool:
+        """Read the log with its numbers in an order of bytes, and return whether it had commits."""
         data = self.data
-        order = ">" if data[3] & 1 else "<"
         is_sound = _sums(data[:24], (0, 0), order) == struct.unpack_from(">II", data, 24)
         # Behind the frames of this use of the log lie those of an earlier one, of another salt.
         salt = data[16:24] if is_sound else data[_HEADER + 8 : _HEADER + 16]
@@ -87,12 +89,14 @@ class Wal:
                 dropped = max(dropped, len(transactions) - i)
         if dropped:
             self.damage = f"its write-ahead log is damaged before the last {dropped} commits"
+        found = [frames for _, frames in transactions]
         if transactions and not transactions[-1][0]:
             # A power cut may have left it so, before it was acknowledged: then its frames come
             # again, and else the gap is seen.
-            transactions.pop()
-        for _, found in transactions:
-            self.pages.update(found)
+            found.pop()
+        for frames in found:
+            self.pages.update(frames)
+        return bool(transactions)
 
 
 def _sums(data: bytes, state: tuple[int, int], order: str) -> tuple[int, int]:

@@ -99,6 +99,10 @@ class Writer:
         """Return who writes a run, ``None`` if nobody does."""
         return self._writers.get(run)
 
+    def all(self) -> list[RunWriter]:
+        """Return who writes which run, for all of them."""
+        return list(self._writers.values())
+
     def take(self, bundle: Bundle) -> None:
         """Take a bundle; no other of its run is under way."""
         self._inbox.put(bundle)

@@ -37,7 +37,13 @@ ended does the same, once."""
 _ASK_S = 0.3
 """How long to wait for that answer."""
 
+_UNKNOWN = 400
+"""What a server's guard answers to a key that it does not know."""
 _SPARE_DESCRIPTORS = 16
+_SPARE_THREADS = 4
+"""libzmq makes two, the sender is one, and one is for whoever else starts one meanwhile."""
+_MOST_LOOKS = 1000
+"""How often to look whether a thread is gone; it takes microseconds."""
 _ACK_BYTES = 4096
 
 
@@ -60,6 +66,10 @@ _WORDS = {
     "unknown key": (
         "the server at {at} does not know the key in {source}: it was taken back, or never "
         f"added; {_GET_ONE}"
+    ),
+    "server full": (
+        "the server at {at} has no descriptor left for another process; raise ulimit -n where it "
+        "runs, and start it again"
     ),
     "wrong server": (
         "what answers at {at} cannot prove that it is the server of the keys in {source}, so "
@@ -243,7 +253,7 @@ class ZmqTransport:
     def _note_refusal(self, event: int, value: int) -> None:
         """Find out why the server does not let us in, and when to try again."""
         keys = self._join is not None
-        cause: str | None = "unknown key"
+        cause: str | None = "unknown key" if value == _UNKNOWN else "server full"
         if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
             cause = _CAUSES[keys, "NULL" if keys else "CURVE"]
         elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
@@ -315,19 +325,30 @@ def _check_headroom() -> None:
     would end the training.
     """
     spare: list[int] = []
+    threads: list[threading.Thread] = []
+    # All at once: one after the other, a single free thread would do.
+    enough = threading.Event()
     try:
         spare.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(_SPARE_DESCRIPTORS))
-        threads = [threading.Thread(target=_nothing, daemon=True) for _ in range(2)]
-        for thread in threads:
+        for _ in range(_SPARE_THREADS):
+            thread = threading.Thread(target=enough.wait, daemon=True)
             thread.start()
-        for thread in threads:
-            thread.join()
+            threads.append(thread)
     except (OSError, RuntimeError) as error:
         raise NoTransport(f"too few descriptors or threads are left: {error}") from None
     finally:
         for descriptor in spare:
             os.close(descriptor)
+        enough.set()
+        for thread in threads:
+            thread.join()
+            _see_it_gone(thread)
 
 
-def _nothing() -> None:
-    """Be a thread, for a moment."""
+def _see_it_gone(thread: threading.Thread) -> None:
+    """Wait until the kernel, too, has let go of a joined thread: it counts until then."""
+    task = f"/proc/self/task/{thread.native_id}"
+    for _ in range(_MOST_LOOKS):
+        if not os.path.exists(task):  # noqa: PTH110 - a path object costs more than the look
+            return
+        os.sched_yield()

@@ -40,8 +40,10 @@ def is_spill_file(path: Path) -> bool:
         return file.read(len(HEADER)) == HEADER
 
 
-def read_spill_file(path: Path) -> PastRun:
-    """Return what a spill file holds, having looked through it once.
+def read_spill_file(path: Path) -> tuple[PastRun, int]:
+    """Return what a spill file holds, having looked through it, and the bytes left at its end.
+
+    A process that was killed while it wrote leaves such bytes: a part of a frame.
 
     Raises:
         ConfigError: Nothing of it can be sent.
@@ -50,7 +52,9 @@ def read_spill_file(path: Path) -> PastRun:
     hello: Hello | None = None
     ended: str | None = None
     rows, last_time = 0, 0.0
-    for frame in _frames(path):
+    whole = len(HEADER)
+    for frame, end in _frames(path):
+        whole = end
         if isinstance(frame, Hello):
             hello = frame
         elif isinstance(frame, Bye):
@@ -77,22 +81,24 @@ def read_spill_file(path: Path) -> PastRun:
         rows=rows,
         lanes=[lambda: _pieces(path)],
     )
-    return PastRun(run=hello.run, config=hello.config, workers=[worker])
+    past = PastRun(run=hello.run, config=hello.config, workers=[worker])
+    return past, path.stat().st_size - whole
 
 
-def _frames(path: Path) -> Iterator[Frame]:
+def _frames(path: Path) -> Iterator[tuple[Frame, int]]:
+    """Yield the frames, each with the place where it ends."""
     with path.open("rb") as file:
         file.seek(len(HEADER))
         while (data := read_record(file.read)) is not None:
             try:
-                yield decode(data)
+                yield decode(data), file.tell()
             except DecodeError as error:
                 raise ConfigError("SOURCE", str(path), f"whole frames ({error})") from None
 
 
 def _pieces(path: Path) -> Iterator[Piece]:
     names: dict[int, tuple[str, ...]] = {}
-    for frame in _frames(path):
+    for frame, _ in _frames(path):
         if isinstance(frame, Schema):
             names[frame.schema] = frame.names
         elif isinstance(frame, Gap):

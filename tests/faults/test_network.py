@@ -60,7 +60,7 @@ def test_a_cable_is_pulled_and_a_host_dies(
             far.plug()
             resumed.append(wait_for_rows(nemesis, before))
         said = fleet.finish()
-        verdict = judge(fleet, nemesis.server)
+        verdict = judge(fleet, nemesis.server, tmp_path / "data")
     finally:
         fleet.kill()
         nemesis.end()
@@ -88,7 +88,7 @@ def test_a_narrow_link_costs_the_training_nothing(
         behind = sum(rows.size for rows in fleet.offered()) - rows_received(nemesis)
         far.widen()
         said = fleet.finish()
-        verdict = judge(fleet, nemesis.server)
+        verdict = judge(fleet, nemesis.server, tmp_path / "data")
     finally:
         fleet.kill()
         nemesis.end()

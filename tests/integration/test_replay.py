@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ import streamviz
 from streamviz.cli import run as run_command
 from streamviz.journal.directory import run_path
 from streamviz.journal.entries import TableRows
+from streamviz.journal.nodes import WINDOW
 from streamviz.journal.playback import Playback
 from streamviz.store.gaps import Gap
 
@@ -152,30 +155,30 @@ def test_a_part_of_a_run(server: ServerProcess, tmp_path: Path) -> None:
 
 
 def test_it_looks_live(server: ServerProcess, tmp_path: Path) -> None:
-    """Ranks come at the recorded pace, times are moved to now, and heartbeats keep them live."""
+    """Ranks come side by side, heartbeats keep them live, and times are moved to now."""
     made = RunMaker(tmp_path)
     for rank in range(8):
-        made.worker(rank, rank, rows=200)
-        made.chunk(table_rows(rank, range(200)))
+        made.worker(rank, rank, rows=2000)
+        made.chunk(table_rows(rank, range(2000)))
     path = made.close()
+    process = replay(path, "--endpoint", server.ingest, "--speed", "4", "--as", "live")
 
-    # Twenty recorded seconds in two.
-    process = replay(path, "--endpoint", server.ingest, "--speed", "10", "--as", "live")
+    def under_way() -> list[dict[str, Any]] | None:
+        workers = server.workers("live")
+        return workers if sum((one["last_step"] or 0) > 20 for one in workers) == 8 else None
 
-    wait_until(lambda: len(server.workers("live")) == 8, "all ranks are there")
-    seen = wait_until(
-        lambda: [
-            one["last_step"] for one in server.workers("live") if (one["last_step"] or 0) > 20
-        ],
-        "they have come some way",
-    )
-    assert max(seen) - min(seen) <= 20
-    assert {one["state"] for one in server.workers("live")} == {"live"}
-    assert process.communicate(timeout=30)[0]
-    assert process.returncode == 0
+    workers = wait_until(under_way, "all ranks have come some way")
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 0, said
+    assert {one["state"] for one in workers} == {"live"}
+    assert all(one["last_step"] < 1999 for one in workers)
     [series] = server.series("live", "train/loss", rank=3)
-    assert series["step"] == list(range(200))
-    assert np.diff(series["time"]) == pytest.approx(np.full(199, 0.01), abs=1e-5)
+    assert series["step"] == list(range(len(series["step"])))
+    assert np.diff(series["time"]) == pytest.approx(
+        np.full(len(series["step"]) - 1, 0.025), abs=1e-5
+    )
     assert series["time"][0] > EPOCH + 1e7
 
 
@@ -238,6 +241,29 @@ def test_a_server_killed_in_mid_replay_has_every_row_once(tmp_path: Path) -> Non
             assert found.tobytes() == getattr(expected, column).tobytes()
     assert list(recorded.head.gaps) == []
     recorded.close()
+
+
+def test_what_is_damaged_is_said(server: ServerProcess, tmp_path: Path) -> None:
+    """Rows that cannot be read are left out, counted, and make the exit code 1."""
+    made = RunMaker(tmp_path)
+    made.worker(0, 0)
+    made.chunk(table_rows(0, range(3 * WINDOW)))
+    path = made.close()
+    connection = sqlite3.connect(path)
+    connection.execute(
+        "DELETE FROM part WHERE id / 8192 = (SELECT id FROM chunk WHERE level = 0 AND first = ?)",
+        (WINDOW,),
+    )
+    connection.commit()
+    connection.close()
+
+    process = replay(path, "--endpoint", server.ingest, "--speed", "max", "--as", "damaged")
+    said, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert f"about {WINDOW} rows of {path} are damaged and were not sent" in said
+    [series] = server.series("damaged", "train/loss")
+    assert series["step"] == [*range(WINDOW), *range(2 * WINDOW, 3 * WINDOW)]
 
 
 def test_a_stopped_replay_says_goodbye(server: ServerProcess, tmp_path: Path) -> None:

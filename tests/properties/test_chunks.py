@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -169,10 +170,11 @@ def make_rows(seed: int, count: int, pattern: str) -> Sent:
         steps %= max(1, count // 3)
     elif pattern == "far":
         steps[count // 2 :] += 2**40
-    values = random.standard_normal((count, 2)).astype(np.float32).astype(np.float64)
+    values: FloatArray = random.standard_normal((count, 2)).astype(np.float32).astype(np.float64)
     values[random.random(count) < 0.01, 0] = np.nan
     values[random.random(count) < 0.001, 1] = np.inf
-    return Sent(steps, 1.7e9 + np.arange(count) * 0.1, values)
+    times = np.array(np.arange(count) * 0.1 + 1.7e9, np.float64)
+    return Sent(steps, times, values)
 
 
 def part(rows: Sent, worker: int, begin: int, end: int) -> TableRows:
@@ -190,7 +192,7 @@ def part(rows: Sent, worker: int, begin: int, end: int) -> TableRows:
 @pytest.fixture(scope="module")
 def folders() -> Iterator[Path]:
     """A folder in memory where there is one: these laws are not about the disk."""
-    shared = Path("/dev/shm")
+    shared = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
     with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as name:
         yield Path(name)
 
@@ -222,7 +224,7 @@ def write(folder: Path, sent: list[Sent], cuts: list[float], journal: float) -> 
         count = rows.steps.size
         last = int(count * (1 - journal))
         places = sorted({0, last, *(int(cut * last) for cut in cuts)})
-        for begin, end in zip(places, places[1:], strict=False):
+        for begin, end in itertools.pairwise(places):
             # A checkpoint may bring rows that are chunked already.
             file.checkpoint([part(rows, worker, max(0, begin - 5), end)], None)
         if last < count:

@@ -13,12 +13,13 @@ from unittest import mock
 
 import numpy as np
 from handmade_frames import Ingest, Speaker, batch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from serving import wait_until
 
 from streamviz.counters import Counters
 from streamviz.ingest.roster import WorkerInfo
-from streamviz.journal import writer
+from streamviz.journal import recorder, writer
 from streamviz.journal.recorder import Recorder
 from streamviz.store.series import QueryResult
 from streamviz.wire.frames import Span
@@ -130,6 +131,14 @@ class World:
                 if sender.speaker.peer == peer:
                     sender.acknowledged(ack.next_seq)
 
+    def chunk(self) -> None:
+        """Let the disk put everything into chunks."""
+        self.commit()
+        if self.recorder is not None:
+            writers = self.recorder.writers
+            with mock.patch.object(writer, "CHECKPOINT_BYTES", 1):
+                wait_until(lambda: not any(one.retained_bytes for one in writers), "it is chunked")
+
     def kill(self) -> None:
         """End the server with what is not sealed yet, and start another."""
         if self.recorder is None:
@@ -164,10 +173,11 @@ def _known(worker: WorkerInfo) -> tuple[object, ...]:
 
 
 @contextmanager
-def small_checkpoints(on_stop_s: float) -> Iterator[None]:
-    """Let journals be chunked often, or never at the end."""
+def checkpoints_when_asked(on_stop_s: float) -> Iterator[None]:
+    """Let journals be chunked when the script says, and at the end for as long as that may take."""
     with (
-        mock.patch.object(writer, "CHECKPOINT_BYTES", 2_000),
+        mock.patch.object(writer, "CHECKPOINT_S", math.inf),
+        mock.patch.object(writer, "_REST_S", 0.001),
         mock.patch.object(writer, "_STOP_CHECKPOINT_S", on_stop_s),
         mock.patch.object(writer, "_QUIET_S", 0.0),
     ):
@@ -185,17 +195,22 @@ doings = st.one_of(
     st.tuples(st.just("gap"), st.integers(0, RANKS - 1), st.integers(1, 5)),
     st.tuples(st.just("again"), st.integers(0, RANKS - 1)),
     st.tuples(st.just("commit")),
+    st.tuples(st.just("chunk")),
     st.tuples(st.just("kill")),
 )
 
 
+SEND, COMMIT, CHUNK, KILL = ("send", 0, 1, 0, 1), ("commit",), ("chunk",), ("kill",)
+
+
 @settings(max_examples=40, deadline=None)
+@example([SEND, COMMIT, SEND, COMMIT, KILL, CHUNK, KILL], -1.0)
 @given(st.lists(doings, min_size=3, max_size=25), st.sampled_from([-1.0, 5.0]))
 def test_a_killed_server_answers_as_one_that_never_was(
     script: list[tuple[Any, ...]], on_stop_s: float
 ) -> None:
     """Whatever was sent and whenever it was killed: the same rows, gaps, workers and extremes."""
-    with tempfile.TemporaryDirectory() as directory, small_checkpoints(on_stop_s):
+    with tempfile.TemporaryDirectory() as directory, checkpoints_when_asked(on_stop_s):
         worlds = [World(None), World(Path(directory))]
         for world in worlds:
             for what, *how in script:
@@ -208,6 +223,8 @@ def test_a_killed_server_answers_as_one_that_never_was(
                     world.begin(how[0])
                 elif what == "commit":
                     world.commit()
+                elif what == "chunk":
+                    world.chunk()
                 else:
                     world.kill()
             world.kill()
@@ -228,7 +245,9 @@ def test_a_killed_server_answers_as_one_that_never_was(
             killed.end()
 
 
-def assert_alike(found: dict[str, QueryResult], wanted: dict[str, QueryResult]) -> None:
+def assert_alike(
+    found: dict[str, QueryResult], wanted: dict[str, QueryResult], rounding: float = 1e-12
+) -> None:
     """Fail unless both say the same; means and times up to rounding."""
     assert found.keys() == wanted.keys()
     for name, result in wanted.items():
@@ -239,4 +258,44 @@ def assert_alike(found: dict[str, QueryResult], wanted: dict[str, QueryResult]) 
             for exact in ("step", "min", "max", "count", "bad"):
                 np.testing.assert_array_equal(getattr(one, exact), getattr(other, exact))
             for rounded in ("time", "value"):
-                np.testing.assert_allclose(getattr(one, rounded), getattr(other, rounded), 1e-12)
+                np.testing.assert_allclose(
+                    getattr(one, rounded), getattr(other, rounded), rounding, rounding
+                )
+
+
+@settings(max_examples=5, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(500, 30_000)), min_size=2, max_size=4),
+    st.sampled_from([0, 10_000, 60_000]),
+    st.integers(0, 100),
+)
+def test_what_the_rings_do_not_get_back_is_in_the_overviews(
+    script: list[tuple[int, int]], values: int, seed: int
+) -> None:
+    """Of a run that is read back in part, extremes and counts of all of it are exact."""
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        checkpoints_when_asked(5.0),
+        mock.patch.object(recorder, "RESTORE_VALUES", values),
+    ):
+        worlds = [World(None), World(Path(directory))]
+        for world in worlds:
+            for rank, rows in script:
+                for done in range(0, rows, 2000):
+                    world.senders[rank].send(min(2000, rows - done), seed % 2, seed + done)
+            world.commit()
+            world.kill()
+            for rank in range(RANKS):
+                world.senders[rank].send(3, seed % 2, seed)
+            world.commit()
+        plain, killed = worlds
+        try:
+            for points in (5, 100, 400):
+                assert_alike(
+                    killed.picture(points=points), plain.picture(points=points), rounding=1e-6
+                )
+            total = sum(rows for _, rows in script) + 3 * RANKS
+            usage = killed.ingest.store.usage()
+            assert usage.evicted_rows + usage.ring_rows == total
+        finally:
+            killed.end()

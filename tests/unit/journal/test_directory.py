@@ -85,7 +85,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_the_disk(tmp_path: Path) ->
     """A file in the way is said in one sentence."""
     (tmp_path / "runs").write_text("a file")
 
-    with pytest.raises(DiskError, match="cannot make .*runs"):
+    with pytest.raises(DiskError, match=r"cannot make .*runs"):
         make_folder(run_path(tmp_path, "r"))
 
 

@@ -28,11 +28,16 @@ GROUP = FAN * WINDOW
 def record_of(rows: TableRows) -> bytes:
     """Return rows as one journal record of stream 0."""
     end = rows.first + rows.steps.size
-    return pack(
-        Record(
-            0, rows.worker, rows.table, rows.first, end, end, rows.steps, rows.times, rows.values
-        )
-    )
+    numbers = (0, rows.worker, rows.table, rows.first, end, end)
+    return pack(Record(*numbers, rows.steps, rows.times, rows.values))
+
+
+def noisy(begin: int, end: int) -> TableRows:
+    """Return rows whose values do not compress."""
+    rows = table_rows(0, range(begin, end), first=begin)
+    values = np.random.default_rng(begin).standard_normal(rows.values.shape)
+    values[0] = [-5e9, 5e9]
+    return replace(rows, values=values)
 
 
 def levels(path: Path) -> dict[int, int]:
@@ -122,10 +127,10 @@ def test_segments_become_one_leaf_when_their_window_is_full(tmp_path: Path) -> N
     with sqlite3.connect(made.path) as connection:
         sizes = [size for (size,) in connection.execute("SELECT size FROM chunk ORDER BY first")]
     assert sizes[:2] == [WINDOW, WINDOW]
-    assert sum(sizes) == 2100
+    assert sum(sizes) == 2200
     assert last is not None
-    assert last.steps[-1] == 2099
-    assert last.values.tobytes() == table_rows(0, range(last.first, 2100)).values.tobytes()
+    assert last.steps[-1] == 2199
+    assert last.values.tobytes() == table_rows(0, range(last.first, 2200)).values.tobytes()
 
 
 def test_many_small_segments_are_joined_before_their_window_is_full(tmp_path: Path) -> None:
@@ -161,7 +166,7 @@ def test_shrinking_deletes_the_oldest_and_keeps_its_overview(tmp_path: Path) -> 
     made.worker(0, 0)
     size = 20 * GROUP
     for begin in range(0, size, GROUP):
-        made.chunk(table_rows(0, range(begin, begin + GROUP), first=begin))
+        made.chunk(noisy(begin, begin + GROUP))
     made.file.settle()
     before = made.file.bytes_used
 
@@ -169,6 +174,7 @@ def test_shrinking_deletes_the_oldest_and_keeps_its_overview(tmp_path: Path) -> 
 
     assert before // 4 <= freed <= before // 2
     assert made.file.bytes_used <= before - freed // 2
+    assert levels(made.path)[1] == 20
     while made.file.shrink(before):
         pass
     assert made.file.shrink(before) == 0
@@ -184,7 +190,7 @@ def test_shrinking_deletes_the_oldest_and_keeps_its_overview(tmp_path: Path) -> 
     assert not oldest.complete
     assert oldest.shift > 0
     assert whole is not None
-    assert (whole.count.sum(), whole.vmin.min(), whole.vmax.max()) == (size, -(size - 1), 0)
+    assert (whole.count.sum(), whole.vmax.max()) == (size, 5e9)
     assert history.losses("made") == []
 
 
@@ -224,17 +230,13 @@ def test_the_write_ahead_log_stays_bounded(tmp_path: Path) -> None:
 def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:
     """A file of a later version is refused by name, and not a byte of its folder changes."""
     path = RunMaker(tmp_path).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA user_version = 7")
-        connection.execute("DELETE FROM meta WHERE name = 'version'")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA user_version = 7")
+    connection.execute("DELETE FROM meta WHERE name = 'version'")
     connection.close()
     before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
 
-    with pytest.raises(
-        NewerFile, match=r"version 7, and this program reads up to 1.*left as it is"
-    ):
+    with pytest.raises(NewerFile, match=r"version 7, .* reads up to 1.*left as it is"):
         RunFile.open(path)
     with pytest.raises(NewerFile, match="version 7"):
         History(tmp_path).grid("made", "train/lr", workers=[0])
@@ -269,17 +271,21 @@ def test_a_full_disk_takes_nothing_by_halves(small_disk: Path) -> None:
     """On a full disk commits and checkpoints fail as a whole, and go on once there is room."""
     made = RunMaker(small_disk)
     made.worker(0, 0)
-    size = first = 0
-    with pytest.raises(DiskError, match="disk is full") as error:
+    size = 0
+
+    def commit_until_full() -> None:
+        nonlocal size
         for _ in range(100):
-            rows = table_rows(0, range(first, first + 4000), first=first)
-            made.file.commit(Commit(records=record_of(rows)))
-            first = size = first + 4000
+            some = table_rows(0, range(size, size + 4000), first=size)
+            made.file.commit(Commit(records=record_of(some)))
+            size += 4000
+
+    with pytest.raises(DiskError, match="disk is full") as error:
+        commit_until_full()
     assert error.value.kind == "full"
-    (small_disk / "ballast").unlink(missing_ok=True)
     rows = table_rows(0, range(size))
     with pytest.raises(DiskError, match="disk is full"):
-        made.file.checkpoint([replace(rows)], made.file.last_journal_id)
+        made.file.checkpoint([rows], made.file.last_journal_id)
     assert made.file.marks() == {}
     assert sum(record.steps.size for _, record in made.file.journal()) == size
 

@@ -13,6 +13,7 @@ from handmade_frames import Ingest, stream_id
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_transport import MemoryTransport
+from serving import wait_until
 
 from streamviz.ingest.liveness import WorkerState
 from streamviz.publisher import publisher as publisher_module
@@ -270,7 +271,12 @@ def test_what_memory_has_no_room_for_waits_on_disk(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def deliver_left_over(line: Line, directory: Path) -> Delivery:
+def deliver_left_over(
+    line: Line,
+    directory: Path,
+    transport: MemoryTransport | None = None,
+    patience_s: float = 10.0,
+) -> Delivery:
     """Deliver the one file of a directory to the line's server, as a later process would."""
     [path] = directory.iterdir()
 
@@ -280,7 +286,12 @@ def deliver_left_over(line: Line, directory: Path) -> Delivery:
 
     left_over = LeftOver.claim(path)
     assert left_over is not None
-    delivery = deliver(left_over, lambda: MemoryTransport(answer), threading.Event())
+    delivery = deliver(
+        left_over,
+        lambda: transport or MemoryTransport(answer),
+        threading.Event(),
+        patience_s=patience_s,
+    )
     left_over.close()
     return delivery
 
@@ -293,6 +304,7 @@ def test_what_no_server_took_is_delivered_from_the_file(tmp_path: Path, reaches:
         line.send(10)
         line.turn()
         line.deliver(reaches)
+    line.send(10)
     line.sender.close(0.0, "SystemExit")
     line.sender._drain()
     line.transport.answered([])
@@ -303,7 +315,7 @@ def test_what_no_server_took_is_delivered_from_the_file(tmp_path: Path, reaches:
 
     first = deliver_left_over(line, tmp_path)
     assert first.is_done
-    assert line.stored() == list(range(60))
+    assert line.stored() == list(range(70))
     assert line.drawn() == 0
     [worker] = line.ingest.workers()
     assert (worker.state, worker.ended) == (WorkerState.FAILED, "SystemExit")
@@ -311,7 +323,7 @@ def test_what_no_server_took_is_delivered_from_the_file(tmp_path: Path, reaches:
     again = deliver_left_over(line, tmp_path)
     assert again.is_done
     assert again.known == again.frames > 0
-    assert line.stored() == list(range(60))
+    assert line.stored() == list(range(70))
 
 
 @settings(max_examples=80, deadline=None)
@@ -386,7 +398,7 @@ def test_a_small_file_tells_what_it_had_no_room_for(
         for step in range(20_000):
             publisher.send({"m": float(step)}, step=step)
             if step % 1000 == 0:
-                publisher.flush(10)
+                wait_until(lambda: not publisher._rows, "the outbox is framed")
     totals = publisher.totals()
     assert totals.dropped.get("buffer full", 0) > 1000
     [path] = tmp_path.iterdir()
@@ -412,10 +424,7 @@ def test_a_server_that_takes_nothing_is_given_up(tmp_path: Path) -> None:
         (MemoryTransport(lambda _: [b"HTTP/1.1 400"]), "the server answered"),
         (absent(), "no streamviz server is there"),
     ):
-        left_over = LeftOver.claim(path)
-        assert left_over is not None
-        delivery = deliver(left_over, lambda at=transport: at, threading.Event(), patience_s=0.1)
-        left_over.close()
+        delivery = deliver_left_over(line, tmp_path, transport, patience_s=0.1)
         assert fault in delivery.fault
         assert delivery.left_rows == 10
     assert path.exists()
