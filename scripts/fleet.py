@@ -111,14 +111,14 @@ def main() -> None:
             rank.make(now)
             rank.turn(now)
         slot += 1
-        if asked.select(max(began + slot / SLOTS - time.monotonic(), 0)):
+        while asked.select(max(began + slot / SLOTS - time.monotonic(), 0)):
             ending = sys.stdin.readline().strip() in ("end", "")
             if ending:
                 drain(ranks)
             print(json.dumps(totals(ranks)), flush=True)
             if ending:
-                break
-    context.destroy(0)
+                context.destroy(0)
+                return
 
 
 def drain(ranks: list[Rank]) -> None:

@@ -143,6 +143,7 @@ def fleet(asked: Asked, folder: Path) -> str:
             assert ranks.stdout.readline() == "ready\n"
             wait_until(lambda: ask("how")["made"] > 5 * count, "they send", 60)
             nemesis.kill()
+            wait_until(lambda: ask("how")["ranks_behind"] == count, "all of them wait", 30)
             nemesis.start()
             began = time.monotonic()
             wait_until(lambda: ask("how")["ranks_behind"] == 0, "all are back", BACK_S)
@@ -165,7 +166,7 @@ def slope(asked: Asked, folder: Path) -> str:
     """Ten minutes of 10,000 series, with pages opening and closing."""
     minutes = 1.0 if asked.quick else 10.0
     series, warm = 10_000, 0.3
-    server = ServerProcess("--data-dir", str(folder / "data"), "--memory", "256MiB")
+    server = ServerProcess("--memory", "256MiB", data_dir=folder / "data")
     samples: list[tuple[float, int, int]] = []
     try:
         with streamviz.Publisher(server.ingest, run="soak", outbox_rows=100_000) as publisher:

@@ -159,6 +159,7 @@ class Server:
             self._bokeh: BokehServer | None = None
             self._bind_page(config)
             if recorder is not None:
+                self._hub.want = collector.want
                 self._call_back(recorder, collector, store)
             undo.pop_all()
         shown = "127.0.0.1" if is_any(config.host) else config.host

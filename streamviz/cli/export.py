@@ -23,6 +23,7 @@ from streamviz.errors import ConfigError, DiskError, MissingExtra
 if TYPE_CHECKING:
     from streamviz.journal.history import History
     from streamviz.journal.scan import StoredRows
+    from streamviz.views.ranks import RankSet
 
 __all__ = ["add_parser"]
 
@@ -91,13 +92,15 @@ def _run(arguments: argparse.Namespace) -> int:
             raise ConfigError("--parquet", "no file", "-o FILE: Parquet is not for a terminal")
     need_server_extra("export")
     from streamviz.journal.history import History
+    from streamviz.views.ranks import parse_ranks
 
     history = History(arguments.data_dir)
     run = arguments.run_name
     if history.head(run) is None:
         names = ", ".join(repr(held.run) for held in history.runs()[:10]) or "none at all"
         raise ConfigError("RUN", run, f"a run recorded in {arguments.data_dir}; there are {names}")
-    rows = _chosen(history, run, arguments.metric, arguments.rank)
+    ranks = None if arguments.rank is None else parse_ranks(arguments.rank, setting="--rank")
+    rows = _chosen(history, run, arguments.metric, ranks)
     write = _WRITERS[arguments.kind]
     try:
         if arguments.output is None:
@@ -114,15 +117,13 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _chosen(
-    history: History, run: str, metrics: Sequence[str] | None, ranks: str | None
+    history: History, run: str, metrics: Sequence[str] | None, ranks: RankSet | None
 ) -> Iterator[StoredRows]:
     """Yield the rows of the ranks and metrics that were asked for."""
     from streamviz.journal.scan import choose
-    from streamviz.views.ranks import parse_ranks
 
-    wanted = None if ranks is None else parse_ranks(ranks, setting="--rank")
     for rows in history.rows(run):
-        if wanted is None or rows.rank in wanted:
+        if ranks is None or rows.rank in ranks:
             kept = rows if metrics is None else choose(rows, metrics)
             if kept.names:
                 yield kept

@@ -6,13 +6,7 @@ import argparse
 import threading
 from pathlib import Path
 
-from streamviz.config import (
-    DEFAULT_ENDPOINT,
-    DEFAULT_SPILL_DIR,
-    PublisherConfig,
-    parse_endpoint,
-    setting,
-)
+from streamviz.config import DEFAULT_ENDPOINT, DEFAULT_SPILL_DIR, parse_endpoint, setting
 from streamviz.errors import ConfigError, UnusableSpill
 from streamviz.publisher.courier import Delivery, deliver
 from streamviz.publisher.leftovers import LeftOver, find_left_overs
@@ -68,8 +62,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    default = PublisherConfig.endpoint
-    endpoint = parse_endpoint(setting("endpoint", arguments.endpoint, default, parse_endpoint))
+    chosen = setting("endpoint", arguments.endpoint, DEFAULT_ENDPOINT, parse_endpoint)
+    endpoint = parse_endpoint(chosen)
     try:
         paths = find_left_overs(arguments.directory)
     except OSError as error:

@@ -6,8 +6,9 @@ the same store. Whatever a peer sends, only its own stream can suffer.
 
 from __future__ import annotations
 
+import logging
 import struct
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Collector"]
 
+_log = logging.getLogger("streamviz.ingest")
+
 _INT64, _UINT64, _FLOAT64 = np.dtype("<i8"), np.dtype("<u8"), np.dtype("<f8")
 _ONE_STEP, _ONE_TIME = struct.Struct("<Q"), struct.Struct("<d")
 # The reductions themselves: half the price of the functions around them, on a few values.
@@ -63,6 +66,8 @@ WATCHED_FLUSH_MS, UNWATCHED_FLUSH_MS, MOST_FLUSH_MS = 30, 100, 1000
 of all. Each turn of a sender costs its training a little, so nobody pays for an unseen picture."""
 
 ACK_EVERY_S = 0.1
+MAX_WANTED = 16
+"""Runs on the disk that viewers may wait for at a time."""
 _FORGET_S = 3600.0
 """How long a stream that ended or is gone stays known, for late frames of it."""
 
@@ -110,6 +115,7 @@ class Collector:
         self._recording = None if recorder is None else Recording(recorder, store, self._workers)
         self._due: dict[bytes, Stream] = {}
         self._urgent: list[tuple[bytes, Ack]] = []
+        self._wanted: deque[str] = deque(maxlen=MAX_WANTED)
         self._acked_at = 0.0
         self._half_window = WINDOW_BYTES // 2
         # Counted without the counters' lock, which is taken once a burst.
@@ -454,6 +460,29 @@ class Collector:
         self._workers.tick(mono)
         self.settle()
         self._forget()
+
+    def want(self, run: str) -> None:
+        """Ask for a run to be called back from the disk; callable from any thread.
+
+        Of many wishes at once the oldest are forgotten: who looks at such a run asks again.
+        """
+        self._wanted.append(run)
+
+    def call_back(self, now: float) -> None:
+        """Call back one of the runs that were asked for.
+
+        Args:
+            now: Wall time, seconds since the epoch.
+        """
+        if not self._wanted:
+            return
+        run = self._wanted.popleft()
+        if self._recording is None or run in self._store.runs():
+            return
+        try:
+            self._recording.open(run, now)
+        except (StoreFull, JournalError) as error:
+            _log.warning("run %r stays on the disk: %s", run, error)
 
     def take_back(self, restored: Restored, now: float) -> None:
         """Let a run be known that was called back from the disk.

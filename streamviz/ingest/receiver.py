@@ -194,6 +194,7 @@ class Receiver:
                 if now - ticked_at >= TICK_S:
                     ticked_at = now
                     self._collector.tick(now)
+                    self._collector.call_back(wall_time())
             self._send(self._collector.last_acknowledgements(FLUSH_S))
         except Exception:
             # A dead ingest thread must be heard of: the page would show silence for health.

@@ -38,7 +38,7 @@ from streamviz.store.grid import (
     reduce_rows,
 )
 
-__all__ = ["Chunks", "load_leaf"]
+__all__ = ["Chunks", "load_leaf", "write_block"]
 
 SEGMENTS_MAX = 16
 """Segments of an open window before they are joined: what a reader of the newest rows looks up."""
@@ -89,7 +89,7 @@ class Chunks:
         number = self._ids.setdefault((table, worker), len(self._ids))
         insert(self._connection, "chunked", [(number, table, worker, mark)])
 
-    def _number(self) -> int:
+    def number(self) -> int:
         """Return a number that no node had before, so that no part is taken for another's."""
         self._next_id += 1
         return self._next_id - 1
@@ -100,12 +100,12 @@ class Chunks:
         before: list[Node] = []
         if first > begin:
             before = find(self._connection, table, worker, 0, begin, first)
-        is_last = first + leaf.steps.size == begin + WINDOW
-        if before and (is_last or len(before) >= SEGMENTS_MAX):
+        stop = first + leaf.steps.size
+        if before and (stop == begin + WINDOW or len(before) >= SEGMENTS_MAX):
             leaves = [load_leaf(self._connection, node, len(leaf.values)) for node in before]
             first, leaf = before[0].first, _joined([*leaves, leaf])
             delete(self._connection, before)
-        add_leaf(self._connection, self._number(), table, worker, first, leaf)
+        add_leaf(self._connection, self.number(), (table, worker), (first, stop), leaf)
 
     def _close(self, table: int, worker: int, mark: int, end: int, width: int) -> None:
         """Build the blocks that rows up to ``end`` complete; those before went up to ``mark``.
@@ -121,20 +121,44 @@ class Chunks:
             level += 1
 
     def _build(self, table: int, worker: int, level: int, place: int, width: int) -> None:
-        """Write the block of a place, unless it is there or there is nothing below it."""
-        connection = self._connection
+        """Write the block of a place, or of what of the place has none yet."""
         begin, end = place * span(level), (place + 1) * span(level)
-        below = find(connection, table, worker, level - 1, begin, end)
-        if not below or find(connection, table, worker, level, begin, end):
-            return
-        reduce = _reduce_leaves if level == 1 else _reduce_blocks
-        block = reduce(connection, below, width)
-        node = Node(
-            *(self._number(), table, worker, level, begin, sum(node.rows for node in below)),
-            *(min(node.low for node in below), max(node.high for node in below)),
-            *(block.shift, block.bucket.size),
-        )
-        add_block(connection, node, block)
+        for node in find(self._connection, table, worker, level, begin, end):
+            begin = max(begin, node.stop)
+        below = find(self._connection, table, worker, level - 1, begin, end)
+        if below:
+            write_block(self._connection, self.number(), below, (begin, end), width)
+
+
+def write_block(
+    connection: Connection,
+    number: int,
+    below: Sequence[Node],
+    ends: tuple[int, int],
+    width: int,
+    buckets: int = BUCKETS,
+) -> None:
+    """Write the block that stands for some nodes.
+
+    Args:
+        connection: Inside a transaction.
+        number: That no node had before.
+        below: Nodes of one level, in order; at least one.
+        ends: Ordinal of the first row, and the one after the last.
+        width: K of the table.
+        buckets: Most buckets.
+
+    Raises:
+        BadRow: A node cannot be read.
+    """
+    reduce = _reduce_leaves if below[0].level == 0 else _reduce_blocks
+    block = reduce(connection, below, width, buckets)
+    node = Node(
+        *(number, below[0].table, below[0].worker, below[0].level + 1, *ends),
+        *(sum(node.rows for node in below), min(node.low for node in below)),
+        *(max(node.high for node in below), block.shift, block.bucket.size),
+    )
+    add_block(connection, node, block)
 
 
 def load_leaf(connection: Connection, node: Node, width: int) -> Leaf:
@@ -155,12 +179,14 @@ def _joined(leaves: Sequence[Leaf]) -> Leaf:
     )
 
 
-def _reduce_leaves(connection: Connection, nodes: Sequence[Node], width: int) -> Block:
+def _reduce_leaves(
+    connection: Connection, nodes: Sequence[Node], width: int, buckets: int
+) -> Block:
     axes = [leaf_axis(connection, node) for node in nodes]
     steps = np.concatenate([steps for steps, _ in axes])
     times = np.concatenate([times for _, times in axes])
     union = distinct(steps)
-    shift = finest_shift(union, BUCKETS)
+    shift = finest_shift(union, buckets)
     bucket, column = distinct(union >> shift), np.zeros(steps.size, np.int64)
 
     def reduced(line: FloatArray) -> Sums:
@@ -175,12 +201,14 @@ def _reduce_leaves(connection: Connection, nodes: Sequence[Node], width: int) ->
     return Block(shift, bucket, rows, axis.time_sum.ravel() / rows, metrics)
 
 
-def _reduce_blocks(connection: Connection, nodes: Sequence[Node], width: int) -> Block:
+def _reduce_blocks(
+    connection: Connection, nodes: Sequence[Node], width: int, buckets: int
+) -> Block:
     axes = [block_axis(connection, node) for node in nodes]
     base = max(node.shift for node in nodes)
     moved = [axis[0] >> base - node.shift for axis, node in zip(axes, nodes, strict=True)]
     union = np.unique(np.concatenate(moved))
-    extra = finest_shift(union, BUCKETS)
+    extra = finest_shift(union, buckets)
     bucket = np.unique(union >> extra)
     places = [np.searchsorted(bucket, ids >> extra) for ids in moved]
 

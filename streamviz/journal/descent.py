@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from sqlite3 import Connection
 
-from streamviz.journal.nodes import WINDOW, Node, find, span
+from streamviz.journal.nodes import WINDOW, Node, find
 
-__all__ = ["Range", "children", "leaves_of", "refine", "tops"]
+__all__ = ["Range", "children", "cover", "leaves_of", "refine"]
 
 Range = tuple[int, int]
 """First and last step wanted, the last included."""
@@ -18,14 +18,14 @@ _EDGE_LEAVES = 64
 """Leaves that may overlap the ends of a range: where steps ascend there are two."""
 
 
-def tops(connection: Connection, table: int, worker: int, mark: int) -> list[Node]:
-    """Return the nodes with nothing above them, by ordinal: a few of each level.
+def cover(connection: Connection, table: int, worker: int, end: int) -> list[Node]:
+    """Return the fewest nodes that stand for the rows before an ordinal, in order.
 
     Args:
         connection: Inside a transaction, so that all nodes are of one moment.
         table: Number of the table.
         worker: Index of the worker.
-        mark: How many of its rows are chunked.
+        end: The ordinal; how many rows are chunked, for all of them.
 
     Raises:
         BadRow: A node cannot be read; so with the functions below.
@@ -35,28 +35,27 @@ def tops(connection: Connection, table: int, worker: int, mark: int) -> list[Nod
     def fill(level: int, begin: int, end: int) -> None:
         if begin >= end:
             return
-        nodes = find(connection, table, worker, level, begin, end)
-        if level == 0:
-            found.extend(nodes)
-            return
-        for node in nodes:
-            fill(level - 1, begin, node.first)
+        for node in find(connection, table, worker, level, begin, end):
+            if level and node.stop > end:
+                continue
+            if level:
+                fill(level - 1, begin, node.first)
             found.append(node)
-            begin = node.first + span(level)
-        fill(level - 1, begin, end)
+            begin = node.stop
+        if level:
+            fill(level - 1, begin, end)
 
     (level,) = connection.execute(
         "SELECT max(level) FROM chunk WHERE metric_set = ? AND worker = ?", (table, worker)
     ).fetchone()
     if level is not None:
-        fill(level, 0, mark)
+        fill(level, 0, end)
     return found
 
 
 def children(connection: Connection, node: Node) -> list[Node]:
     """Return what a block stands for, nothing if not all of it is there any more."""
-    end = node.first + span(node.level)
-    found = find(connection, node.table, node.worker, node.level - 1, node.first, end)
+    found = find(connection, node.table, node.worker, node.level - 1, node.first, node.stop)
     return found if sum(child.rows for child in found) == node.rows else []
 
 

@@ -34,7 +34,7 @@ class DirectoryLock:
         """
         self.directory = directory
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._descriptor = os.open(
                 directory / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644
             )

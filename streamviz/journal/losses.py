@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from streamviz.journal.entries import Head
-from streamviz.journal.nodes import FAN, PARTS, WINDOW, Node
+from streamviz.journal.nodes import PARTS, Node
 from streamviz.journal.records import iterate
 
 __all__ = ["Found", "tell_losses"]
@@ -82,14 +82,14 @@ def _missing_commits(found: Found) -> list[str]:
 def _missing_rows(found: Found) -> list[str]:
     """Tell of rows that lie between others, or that the file counted, and are not there."""
     spans: defaultdict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
-    blocks: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
+    blocks: defaultdict[tuple[int, int], dict[int, int]] = defaultdict(dict)
     parts: defaultdict[tuple[int, int], int] = defaultdict(int)
     for node in found.nodes:
         key = node.table, node.worker
         if node.level == 0:
-            spans[key].append((node.first, node.first + node.rows))
+            spans[key].append((node.first, node.stop))
         elif node.level == 1:
-            blocks[key].add(node.first)
+            blocks[key][node.first] = node.stop
         width = len(found.head.tables.get(node.table, ()))
         parts[key] += sum(node.id * PARTS + i not in found.parts for i in range(1, width + 1))
     widths = {table: len(names) for table, names in found.head.tables.items()}
@@ -107,17 +107,16 @@ def _missing_rows(found: Found) -> list[str]:
     return lines
 
 
-def _holes(spans: list[tuple[int, int]], blocks: AbstractSet[int], mark: int) -> int:
+def _holes(spans: list[tuple[int, int]], blocks: Mapping[int, int], mark: int) -> int:
     """Count the ordinals up to the last that nothing covers.
 
     What lies before the first leaf, where a block stands for it, was deleted to save room.
     """
-    group = WINDOW * FAN
     spans.sort()
     first = spans[0][0] if spans else mark
     position = 0
-    while position + group <= first and position in blocks:
-        position += group
+    while blocks.get(position, first + 1) <= first:
+        position = blocks[position]
     lost = 0
     for begin, end in [*spans, (mark, mark)]:
         lost += max(0, begin - position)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from sqlite3 import Connection
 from typing import TypeVar
 
@@ -69,6 +69,8 @@ class Node:
     level: int
     first: int
     """Ordinal of the first row of the leaf, or of the block's first window."""
+    stop: int
+    """Ordinal after the last that it stands for; where rows are lost it holds fewer."""
     rows: int
     low: int
     """Lowest step; ``high`` is the highest."""
@@ -128,13 +130,22 @@ def find(
 
 
 def add_leaf(
-    connection: Connection, number: int, table: int, worker: int, first: int, leaf: Leaf
+    connection: Connection, number: int, key: tuple[int, int], ends: tuple[int, int], leaf: Leaf
 ) -> Node:
-    """Write a leaf under a number that no node had before."""
+    """Write a leaf.
+
+    Args:
+        connection: Inside a transaction.
+        number: That no node had before.
+        key: Table and worker.
+        ends: Ordinal of the first row, and the one after the last.
+        leaf: Its rows.
+    """
+    (table, worker), (first, stop) = key, ends
     steps = leaf.steps
     node = Node(
-        *(number, table, worker, 0, first, steps.size, int(steps.min()), int(steps.max())),
-        *(0, steps.size),
+        *(number, table, worker, 0, first, stop, steps.size),
+        *(int(steps.min()), int(steps.max()), 0, steps.size),
     )
     axis = _join(values.encode_axis(steps), values.encode_axis(leaf.times.view(np.int64)))
     _write(connection, node, axis, [values.encode(line) for line in leaf.values])
@@ -236,16 +247,7 @@ def _join_sums(sums: Sums) -> bytes:
 
 
 def _write(connection: Connection, node: Node, axis: bytes, lines: Iterable[bytes]) -> None:
-    insert(
-        connection,
-        "chunk",
-        [
-            (
-                *(node.id, node.table, node.worker, node.level, node.first, node.rows),
-                *(node.low, node.high, node.shift, node.size),
-            )
-        ],
-    )
+    insert(connection, "chunk", [astuple(node)])
     base = node.id * PARTS
     insert(connection, "part", [(base + i, data) for i, data in enumerate([axis, *lines])])
 

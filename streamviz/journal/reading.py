@@ -16,7 +16,7 @@ from sqlite3 import Connection
 
 import numpy as np
 
-from streamviz.journal.descent import Range, leaves_of, refine, tops
+from streamviz.journal.descent import Range, cover, leaves_of, refine
 from streamviz.journal.entries import TableRows
 from streamviz.journal.nodes import Node, block_axis, block_sums, leaf_axis, leaf_values
 from streamviz.journal.schema import BadRow
@@ -124,7 +124,7 @@ class Reading:
         return self._reduce(pieces, shift, distinct(ids >> extra), complete=fine and whole)
 
     def _tops(self, line: Line) -> list[Node]:
-        return tops(self.connection, line.table, line.worker, line.mark)
+        return cover(self.connection, line.table, line.worker, line.mark)
 
     def _first_guess(
         self, above: Sequence[tuple[Line, list[Node]]], late: Sequence[_Piece], points: int

@@ -9,7 +9,7 @@ worker's first row says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
 
@@ -17,8 +17,9 @@ import numpy as np
 
 from streamviz.errors import BudgetSpent, StoreFull
 from streamviz.journal.chunks import load_leaf
+from streamviz.journal.descent import cover
 from streamviz.journal.entries import Head, TableRows
-from streamviz.journal.nodes import WINDOW, Node, block_axis, block_sums, find, span
+from streamviz.journal.nodes import WINDOW, Node, block_axis, block_sums, find
 from streamviz.journal.schema import BadRow
 from streamviz.store.grid import FloatArray, IntArray
 from streamviz.store.pyramid import BUCKETS_MAX, Past, overview_bytes
@@ -222,7 +223,7 @@ class _Filler:
         worker = key[1]
         rows = _Rows([], [], [])
         size = 0
-        for node in _cover(self._connection, key, end):
+        for node in cover(self._connection, *key, end):
             try:
                 if node.level:
                     self._store.absorb(self._table, worker, self._past(node))
@@ -272,23 +273,3 @@ class _Filler:
             f"run {self._table.run!r}: {node.rows:,} rows of worker {node.worker} cannot be read "
             f"({error})"
         )
-
-
-def _cover(connection: Connection, key: _Key, end: int) -> Iterator[Node]:
-    """Yield the coarsest nodes that together stand for the rows before an ordinal."""
-    top = 0
-    while span(top + 1) <= end:
-        top += 1
-    place = 0
-    while place < end:
-        for level in range(top, 0, -1):
-            if place % span(level) or place + span(level) > end:
-                continue
-            nodes = find(connection, *key, level, place, place + 1)
-            if nodes:
-                yield nodes[0]
-                place += span(level)
-                break
-        else:
-            yield from find(connection, *key, 0, place, min(place + WINDOW, end))
-            place += WINDOW

@@ -214,7 +214,7 @@ class RunFile:
 
         def write(connection: sqlite3.Connection) -> None:
             nonlocal freed
-            freed = retention.shrink(connection, amount)
+            freed = retention.shrink(connection, self._chunks, amount)
 
         self._write(write)
         connection = self._connection()

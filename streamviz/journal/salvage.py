@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from sqlite3 import Connection
 
@@ -130,13 +131,7 @@ def _fill(connection: Connection, path: Path, damage: str) -> tuple[str, ...]:
     kept["journal"] = list(enumerate(blobs, 1))
     nodes = _distinct(Node(*row) for row in rows["chunk"] if row[0] * PARTS in parts)
     marks = _marks(nodes, rows["chunked"])
-    kept["chunk"] = [
-        (
-            *(node.id, node.table, node.worker, node.level, node.first, node.rows),
-            *(node.low, node.high, node.shift, node.size),
-        )
-        for node in nodes
-    ]
+    kept["chunk"] = [astuple(node) for node in nodes]
     kept["chunked"] = [(i, *key, rows) for i, (key, rows) in enumerate(marks.items())]
     found = Found(
         head=head,
@@ -213,12 +208,12 @@ def _distinct(nodes: Iterable[Node]) -> list[Node]:
     """Leave out nodes whose rows are all in another one of their level, as deleted ones are."""
     kept: list[Node] = []
     end: dict[tuple[int, int, int], int] = {}
-    # Of two that begin alike the one with more rows was written later.
-    for node in sorted(nodes, key=lambda node: (node.level, node.first, -node.rows, -node.id)):
+    # Of two that begin alike the one that goes on further was written later.
+    for node in sorted(nodes, key=lambda node: (node.level, node.first, -node.stop, -node.id)):
         place = node.table, node.worker, node.level
         if node.first >= end.get(place, 0):
             kept.append(node)
-            end[place] = node.first + (node.rows if node.level == 0 else 1)
+            end[place] = node.stop
     return sorted(kept, key=lambda node: node.id)
 
 
@@ -230,7 +225,7 @@ def _marks(nodes: Sequence[Node], rows: Sequence[Row]) -> dict[tuple[int, int], 
     for node in nodes:
         if node.level == 0:
             key = node.table, node.worker
-            marks[key] = max(node.first + node.rows, marks.get(key, 0))
+            marks[key] = max(node.stop, marks.get(key, 0))
     return marks
 
 

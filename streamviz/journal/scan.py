@@ -84,7 +84,7 @@ class Scan:
             if node.first > begin and not _is_deleted(moment, table, worker, begin, node.first):
                 hole = f"{node.first - begin:,} rows before step {node.low}"
                 self.losses.append(f"{hole} of worker {worker} are not in the file")
-            begin = self._position[table, worker] = node.first + node.rows
+            begin = self._position[table, worker] = node.stop
             if rest is not None and leaf is not None:
                 found.append((rest, leaf[1]))
                 values += rest.values.size
@@ -157,7 +157,7 @@ def _is_deleted(moment: Moment, table: int, worker: int, begin: int, end: int) -
         first = begin // size * size
         for node in find(moment.connection, table, worker, level, first, end):
             if node.first <= begin:
-                begin = max(begin, node.first + size)
+                begin = max(begin, node.stop)
     return begin >= end
 
 
@@ -167,6 +167,6 @@ def _leaves_from(moment: Moment, table: int, worker: int, begin: int, mark: int)
     while first < mark:
         end = first + WINDOW * FAN
         for node in find(moment.connection, table, worker, 0, first, end):
-            if node.first + node.rows > begin:
+            if node.stop > begin:
                 yield node
         first = end

@@ -68,7 +68,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "chunked": ("metric_set INTEGER", "worker INTEGER", "rows INTEGER"),
     "chunk": (
         *("metric_set INTEGER", "worker INTEGER", "level INTEGER", "first INTEGER"),
-        *("rows INTEGER", "low INTEGER", "high INTEGER", "shift INTEGER", "size INTEGER"),
+        *("stop INTEGER", "rows INTEGER", "low INTEGER", "high INTEGER", "shift INTEGER"),
+        "size INTEGER",
     ),
     "part": ("data BLOB",),
     "loss": ("sentence TEXT",),

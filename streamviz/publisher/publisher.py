@@ -39,6 +39,10 @@ _log = logging.getLogger("streamviz.publisher")
 
 _NEVER = sys.maxsize
 
+_AT_EXIT_S = 1.8
+"""How long the end of a process may take for us: 2 s are promised, and the interpreter has its own
+things to do in them."""
+
 _BACKLOG_S = 0.2
 """How long the end waits for the thread with left-over files; its connection then just breaks."""
 
@@ -233,7 +237,7 @@ class Publisher:
             former = self._stream
             self._identity = replace(self._identity, attempt=self._identity.attempt + 1)
             self._open()
-            self._start()
+            self._start(former)
             self._former.add(former)
 
     def close(self, timeout: float = 2.0) -> None:
@@ -274,10 +278,10 @@ class Publisher:
         self._append = self._rows.append
         self._crowded = self._outbox.crowded
 
-    def _start(self) -> None:
+    def _start(self, former: Stream | None = None) -> None:
         """Connect, or turn to the spill file, or else to nothing."""
         connect = None if self._config.mode == "file" else self._connect
-        message = self._stream.start(connect, self._refuse)
+        message = self._stream.start(connect, self._refuse, former)
         if message:
             self._deafen("no connection", message)
         elif self._stream.lacks_thread:
@@ -432,7 +436,7 @@ def _close_all() -> None:
     """Close every publisher at exit, saying whether an exception ended the process."""
     error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
     how = "ok" if error is None else type(error).__name__
-    deadline = monotonic_time() + 2.0
+    deadline = monotonic_time() + _AT_EXIT_S
     publishers = list(_alive)
     for publisher in publishers:
         publisher._ask_to_end(deadline, how)  # noqa: SLF001

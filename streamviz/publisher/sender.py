@@ -38,6 +38,9 @@ _DRAIN_POLL_S, _UNHURRIED_POLL_S = 0.005, 0.05
 _NEVER_CONNECTED_S = 0.5
 """How long the end of a process waits for a server that was never there."""
 _BYE_LINGER_S = 0.2
+_FORMER_S, _UNANSWERED_S = 1.0, 10.0
+"""How long a new attempt lets the one before it go first, so that the server numbers them in their
+order: until that has ended, or so long if it was answered, or if it was not."""
 _SPILL_S, _SPILL_SHARE = 0.8, 0.4
 """How much of the time to end in is kept for writing to disk what no server took: a full buffer at
 80 MB/s, and at most this part of the whole."""
@@ -69,6 +72,7 @@ class Sender:
     Attributes:
         ended: Set when the thread is through.
         was_connected: Whether a server was ever there.
+        was_answered: Whether one has answered.
         is_for_file: Whether everything goes to the spill file.
     """
 
@@ -85,6 +89,7 @@ class Sender:
         flush_ms: int,
         endpoint: str,
         spill: SpillFile | None = None,
+        former: Sender | None = None,
     ) -> None:
         """Make the thread ready.
 
@@ -99,6 +104,7 @@ class Sender:
             flush_ms: The pace until a server names one.
             endpoint: The server's address, to be named.
             spill: The shelf of ``outgoing``.
+            former: The sender of the attempt before, which is to be known to the server first.
         """
         self.ended = threading.Event()
         self._outbox = outbox
@@ -125,6 +131,9 @@ class Sender:
         self._listened_at = 0.0
         self._waits = True
         self.was_connected = False
+        self.was_answered = False
+        self._former = former
+        self._connected_at = 0.0
         self._refused = False
 
     @property
@@ -239,7 +248,8 @@ class Sender:
 
     def _listen(self, now: float) -> None:
         if self._transport.connections():
-            self.was_connected = True
+            if not self.was_connected:
+                self.was_connected, self._connected_at = True, now
             self._out.connected()
         if (complaint := self._transport.complaint()) is not None:
             self._refused = True
@@ -247,6 +257,7 @@ class Sender:
         while (data := self._transport.receive()) is not None:
             try:
                 self._out.acknowledged(decode_ack(data), now)
+                self.was_answered = True
             except DecodeError as error:
                 self._warn("bad answer", f"the server at {self._endpoint} answered: {error}")
         self._out.tick(now)
@@ -261,11 +272,24 @@ class Sender:
     def _greet(self) -> bool:
         if not self._out.needs_hello:
             return True
+        if not self._is_next():
+            return False
         hello = self._hello(self._out.base_seq, self._out.base_row, self._out.base_span)
         if not self._transport.send(encode(hello)):
             return False
         self._out.needs_hello = False
         self._announced.clear()
+        return True
+
+    def _is_next(self) -> bool:
+        """Say whether the attempt before has come first, or has had its time."""
+        former = self._former
+        if former is not None and not former.ended.is_set():
+            since_s = monotonic_time() - self._connected_at
+            patience_s = _FORMER_S if former.was_answered else _UNANSWERED_S
+            if not self.was_connected or since_s < patience_s:
+                return False
+        self._former = None
         return True
 
     def _beat(self) -> None:

@@ -118,20 +118,26 @@ class Stream:
         self.outgoing = Outgoing(config.buffer_bytes, self.spill)
         self.sender: Sender | None = None
         self.lacks_thread = False
+        self._former: Sender | None = None
 
     def start(
-        self, connect: Callable[[], Transport] | None, refuse: Callable[[str, str, int], None]
+        self,
+        connect: Callable[[], Transport] | None,
+        refuse: Callable[[str, str, int], None],
+        former: Stream | None = None,
     ) -> str:
         """Start delivering: to a server, or else to the spill file.
 
         Args:
             connect: Makes a connection, or raises ``NoTransport``; ``None``: only to the file.
             refuse: Called with a reason, a metric's name and a number of values.
+            former: The attempt before, which goes first.
 
         Returns:
             Why rows go nowhere at all; nothing if they go somewhere, now or at the end.
         """
         transport: Transport | None = None
+        self._former = None if former is None else former.sender
         if connect is not None:
             try:
                 transport = connect()
@@ -180,7 +186,9 @@ class Stream:
             flush_ms=self._config.flush_ms,
             endpoint=self._config.endpoint,
             spill=self.spill,
+            former=self._former,
         )
+        self._former = None
         self.lacks_thread = True
         self.sender.start()
         self.lacks_thread = False

@@ -120,7 +120,7 @@ def add_key(folder: Path, name: str) -> Join:
     """Allow a new key under a name; return what its publisher needs, which is kept nowhere.
 
     Raises:
-        BadKey: The name is taken, or the files cannot be used.
+        BadKey: The name is taken, there are too many, or the files cannot be used.
         ConfigError: The name cannot be a file's.
     """
     _check_name(name)
@@ -132,6 +132,8 @@ def add_key(folder: Path, name: str) -> Join:
                 f"there is a key of the name {name!r}; take it back first with: "
                 f"streamviz keys revoke {name}"
             )
+        if len(list((folder / _ALLOWED).iterdir())) >= MOST_KEYS:
+            raise BadKey(f"{MOST_KEYS} names are allowed, which is the most; revoke some first")
         return _allow_new(folder, name, server)
 
 

@@ -70,7 +70,7 @@ def prepare_changes(
 ) -> Prepared:
     """Collect what the answer needs, under the store's lock."""
     workers, parts = metric.select(request.workers)
-    state = observe(parts, request)
+    state = observe(metric, parts, request)
     since_step = 0
     if cursor is not None:
         tails = [part.table.ring.tail for part in parts]

@@ -114,9 +114,11 @@ class Metric:
     Owner: the store, under its lock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_partial: bool = False) -> None:
         self.tables: list[tuple[Table, int]] = []
         """Each with the metric's column in it."""
+        self.is_partial = is_partial
+        """Whether some table had no room for it, so that rows were only counted."""
         self._selections: dict[
             tuple[int, ...] | None, tuple[list[int], tuple[int, ...], list[Part]]
         ] = {}
@@ -184,11 +186,12 @@ class Reading:
     """Part, shift, buckets and sums of each overview."""
 
 
-def observe(parts: list[Part], request: Request, *, raw: bool = False) -> State:
+def observe(metric: Metric, parts: list[Part], request: Request, *, raw: bool = False) -> State:
     """Bring the overviews up to date and decide where to read.
 
     Args:
-        parts: From :meth:`Metric.select`.
+        metric: Whose rows.
+        parts: From its :meth:`Metric.select`.
         request: What is wanted.
         raw: Whether single rows are wanted where they are few enough.
     """
@@ -197,7 +200,9 @@ def observe(parts: list[Part], request: Request, *, raw: bool = False) -> State:
         part.table.fold()
         if part.columns.size:
             newest = max(newest, float(part.table.overview.last_time[part.columns].max()))
-    complete = all(part.table.is_complete(part.columns, request.start) for part in parts)
+    complete = not metric.is_partial and all(
+        part.table.is_complete(part.columns, request.start) for part in parts
+    )
     from_ring = complete and (
         (raw and _are_few(parts, request)) or not _overview_suffices(parts, request)
     )

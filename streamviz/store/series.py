@@ -84,7 +84,7 @@ def prepare_series(
         request: Workers that there are not give no series.
     """
     workers, parts = metric.select(request.workers)
-    reading = collect(workers, parts, request, observe(parts, request, raw=True))
+    reading = collect(workers, parts, request, observe(metric, parts, request, raw=True))
     known = range(len(identities))
     return PreparedSeries(
         reading, [(w, *identities[w]) if w in known else (w, -1, -1) for w in workers]

@@ -27,6 +27,8 @@ __all__ = ["Store", "Usage"]
 
 OVERFLOW_NAMES_KEPT = 20
 """Names told per run, so that a user recognises what overflowed."""
+CUT_NAMES_KEPT = 10_000
+"""As many as a run may have metrics."""
 RUN_BYTES = 8192
 """What a run costs besides its tables."""
 WORKER_BYTES = 512
@@ -69,6 +71,20 @@ class _Run:
     gaps: dict[int, Gaps] = field(default_factory=dict)
     gaps_version: int = 0
     overflow_names: dict[str, None] = field(default_factory=dict)
+    cut_names: set[str] = field(default_factory=set)
+    """Names that some table had no room for; once there are too many, any may be one."""
+
+    def cut(self, names: tuple[str, ...]) -> None:
+        """Note names whose values are not stored in some table."""
+        for name in names:
+            if name in self.metrics:
+                self.metrics[name].is_partial = True
+        if len(self.cut_names) <= CUT_NAMES_KEPT:
+            self.cut_names.update(names[: CUT_NAMES_KEPT + 1])
+
+    def is_cut(self, name: str) -> bool:
+        """Tell whether some table may have had no room for a name."""
+        return name in self.cut_names or len(self.cut_names) > CUT_NAMES_KEPT
 
 
 class Store:
@@ -182,7 +198,8 @@ class Store:
             for position, column in enumerate(kept):
                 metric = held.metrics.get(names[column])
                 if metric is None:
-                    metric = held.metrics[names[column]] = Metric()
+                    metric = Metric(is_partial=held.is_cut(names[column]))
+                    held.metrics[names[column]] = metric
                     self._metrics += 1
                     held.names = None
                     held.structure += 1
@@ -201,6 +218,7 @@ class Store:
 
     @staticmethod
     def _note_overflow(held: _Run, names: tuple[str, ...]) -> None:
+        held.cut(names)
         for name in names:
             if len(held.overflow_names) >= OVERFLOW_NAMES_KEPT:
                 return

@@ -76,6 +76,8 @@ class Hub:
     ) -> None:
         self.server = secrets.token_hex(8)
         self.ingest_endpoint = ingest_endpoint
+        self.want: Callable[[str], None] = lambda _: None
+        """Called with a run that somebody looks at, which may lie on the disk only."""
         self.max_viewers = max_viewers
         self.max_views = max_views
         self.refused: dict[str, int] = {}
@@ -222,6 +224,8 @@ class Hub:
                 self._release(view)
         elif isinstance(message, Watch):
             viewer.watch(message.run)
+            if message.run is not None:
+                self.want(message.run)
             self._tell(viewer)
         else:
             return text_of("pong", t=message.t, now=wall_time())

@@ -171,6 +171,10 @@ def test_sync_without_a_server_keeps_everything(tmp_path: Path) -> None:
     assert "no streamviz server is there" in done.stdout
     assert "not delivered: 2 of 2 files" in done.stdout
     assert set(tmp_path.iterdir()) == files
+    command = [sys.executable, "-m", "streamviz", "sync", str(tmp_path), "--wait", "0.2"]
+    environ = {**os.environ, "STREAMVIZ_ENDPOINT": "tcp://127.0.0.1:19"}
+    by_variable = subprocess.run(command, capture_output=True, text=True, env=environ, check=False)
+    assert "not delivered to tcp://127.0.0.1:19" in by_variable.stdout
     wrong = sync(tmp_path / "nowhere", NOWHERE)
     assert wrong.returncode == 2
     assert len(wrong.stderr.splitlines()) == 1
@@ -183,7 +187,7 @@ def test_the_next_start_delivers_what_was_left(server: ServerProcess, tmp_path: 
 
     with streamviz.Publisher(server.ingest, run="left", spill_dir=tmp_path) as publisher:
         slowest = 0.0
-        for step in range(40_000, 40_100):
+        for step in range(40_000, 40_040):
             publisher.send({"m": float(step)}, step=step)
             began = monotonic_time()
             assert publisher.flush(10)
@@ -194,7 +198,7 @@ def test_the_next_start_delivers_what_was_left(server: ServerProcess, tmp_path: 
     steps = sorted(
         step for entry in server.series("left", "m", points=50_000) for step in entry["step"]
     )
-    assert steps == list(range(40_100))
+    assert steps == list(range(40_040))
 
 
 def test_two_processes_share_out_the_files(server: ServerProcess, tmp_path: Path) -> None:

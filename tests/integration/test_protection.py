@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import shutil
 import ssl
+import stat
 import subprocess
 import sys
 import urllib.parse
@@ -129,6 +130,15 @@ def test_the_page_over_tls(tmp_path: Path) -> None:
             ask(bare)
     finally:
         server.stop()
+
+
+def test_recorded_runs_are_for_their_owner(tmp_path: Path) -> None:
+    """A data directory that the server makes is closed to others on the same machine."""
+    data = tmp_path / "data"
+    server = ServerProcess(data_dir=data)
+    server.stop()
+
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
 
 
 def test_the_doctor_finds_nothing_wrong(server: ServerProcess) -> None:

@@ -29,6 +29,7 @@ class MemoryShelf:
         base: What :meth:`begin` was told.
         refuses: Whether nothing can be put there now, as on a full disk.
         damaged: The first that cannot be read any more, ``None`` if all can.
+        is_known_to_be_damaged: Whether somebody tried to read that one.
     """
 
     def __init__(self, limit: int) -> None:
@@ -36,6 +37,7 @@ class MemoryShelf:
         self.base: tuple[int, int, Span | None] = (0, 0, None)
         self.refuses = False
         self.damaged: int | None = None
+        self.is_known_to_be_damaged = False
         self._limit = limit
         self._next = 0
 
@@ -61,6 +63,7 @@ class MemoryShelf:
     def take(self) -> Parcel | None:
         """Return the next, if it is still there."""
         if self._next == self.damaged:
+            self.is_known_to_be_damaged = True
             return None
         self._next += 1
         return self.parcels[self._next - 1]
@@ -69,6 +72,7 @@ class MemoryShelf:
         """Forget all."""
         self.parcels.clear()
         self.damaged, self._next = None, 0
+        self.is_known_to_be_damaged = False
 
     def leave(self, torn: int) -> None:
         """Become what another process finds: from the first to the last that can be read."""
@@ -351,6 +355,8 @@ class Delivery(RuleBasedStateMachine):
         """All that is held and older than the end of the shelf lies on it."""
         if not hasattr(self, "out") or self.shelf is None:
             return
+        # What is put behind a damaged one would not be found.
+        assert not self.shelf.is_known_to_be_damaged
         shelved, parcels = self.out._shelved, self.shelf.parcels
         assert bool(parcels) == bool(shelved.end_seq)
         if parcels:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from streamviz.config import (
     DEFAULT_ENDPOINT,
+    DEFAULT_SPILL_DIR,
     PublisherConfig,
     environment,
     parse_bytes,
@@ -14,7 +17,10 @@ from streamviz.config import (
 )
 from streamviz.errors import ConfigError
 
-NAMES = ("ENDPOINT", "MODE", "FLUSH_MS", "BUFFER_BYTES", "OUTBOX_ROWS")
+NAMES = (
+    *("ENDPOINT", "MODE", "FLUSH_MS", "BUFFER_BYTES", "OUTBOX_ROWS"),
+    *("SPILL_DIR", "SPILL_BYTES"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +115,17 @@ def test_the_environment_beats_the_default(monkeypatch: pytest.MonkeyPatch) -> N
     )
 
 
+def test_files_are_written_only_where_that_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no spill directory unless one is named, or everything is to go to a file."""
+    assert PublisherConfig.resolve(mode="online").spill_dir is None
+    assert PublisherConfig.resolve(mode="file").spill_dir == DEFAULT_SPILL_DIR
+    assert PublisherConfig.resolve(mode="file", spill_dir=Path("/x")).spill_dir == "/x"
+    monkeypatch.setenv("STREAMVIZ_SPILL_DIR", "/scratch")
+    monkeypatch.setenv("STREAMVIZ_SPILL_BYTES", "1GiB")
+    config = PublisherConfig.resolve()
+    assert (config.spill_dir, config.spill_bytes) == ("/scratch", 1 << 30)
+
+
 def test_an_argument_beats_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """An argument is taken although the variable is there, even one that could not be read."""
     monkeypatch.setenv("STREAMVIZ_FLUSH_MS", "soon")
@@ -135,6 +152,7 @@ def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
         ("STREAMVIZ_BUFFER_BYTES", "much"),
         ("STREAMVIZ_BUFFER_BYTES", "0"),
         ("STREAMVIZ_OUTBOX_ROWS", "0"),
+        ("STREAMVIZ_SPILL_BYTES", "1KiB"),
     ],
 )
 def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, text: str) -> None:
@@ -162,6 +180,10 @@ def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str,
         ("buffer_bytes", "64MiB"),
         ("outbox_rows", 0),
         ("outbox_rows", -1),
+        ("spill_dir", ""),
+        ("spill_dir", 7),
+        ("spill_dir", "a\0b"),
+        ("spill_bytes", 1024),
     ],
 )
 def test_a_bad_argument_is_named(name: str, value: object) -> None:

@@ -194,6 +194,38 @@ def test_shrinking_deletes_the_oldest_and_keeps_its_overview(tmp_path: Path) -> 
     assert history.losses("made") == []
 
 
+def test_shrinking_a_run_of_few_rows_a_rank_coarsens_it_too(tmp_path: Path) -> None:
+    """Rows too few for a block get one, and those that come later are counted once all the same."""
+    made = RunMaker(tmp_path)
+    made.worker(0, 0)
+    made.chunk(noisy(0, 3000))
+
+    freed = made.file.shrink(10**9)
+
+    assert freed > 2 * 8 * 2 * WINDOW * 0.7
+    assert made.file.shrink(10**9) == 0
+    history = History(tmp_path)
+    coarse = history.grid("made", "train/lr", workers=[0], points=3000)
+    assert coarse is not None
+    assert not coarse.complete
+    assert (coarse.count.sum(), coarse.vmax.max()) == (3000, 5e9)
+    newest = history.query("made", "train/lr", start=2048, points=3000)
+    assert newest is not None
+    assert newest.resolution == "raw"
+
+    for begin in range(3000, 20 * GROUP, GROUP):
+        made.chunk(noisy(begin, min(20 * GROUP, begin + GROUP)))
+    made.close()
+
+    assert levels(made.path) == {0: 20 * FAN - 2, 1: 21, 2: 1}
+    whole = history.grid("made", "train/lr", workers=[0], points=100)
+    assert whole is not None
+    assert (whole.complete, whole.count.sum()) == (True, 20 * GROUP)
+    found = [rows.steps for rows in history.rows("made")]
+    assert np.concatenate(found).tolist() == list(range(2048, 20 * GROUP))
+    assert history.losses("made") == []
+
+
 def test_a_reader_sees_one_moment_beside_the_writer(tmp_path: Path) -> None:
     """A reading that began before a commit sees nothing of it, and does not hold it up."""
     made = RunMaker(tmp_path)

@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,8 @@ def rig(monkeypatch: pytest.MonkeyPatch) -> Rig:
     """Return where publishers publish to."""
     rig = Rig()
     monkeypatch.setattr(publisher_module, "ZmqTransport", rig.connect)
-    for name in ("ENDPOINT", "RUN", "MODE", "FLUSH_MS", "BUFFER_BYTES", "OUTBOX_ROWS"):
+    settings = ("ENDPOINT", "RUN", "MODE", "FLUSH_MS", "BUFFER_BYTES", "OUTBOX_ROWS")
+    for name in (*settings, "SPILL_DIR", "SPILL_BYTES"):
         monkeypatch.delenv(f"STREAMVIZ_{name}", raising=False)
     return rig
 
@@ -397,6 +399,94 @@ def test_without_descriptors_the_training_goes_on(
     assert not rig.transports
 
 
+def test_without_descriptors_rows_go_to_the_file(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """When no socket can be made but there is a directory for it, nothing is lost."""
+
+    def refuse(endpoint: str) -> MemoryTransport:
+        raise NoTransport(endpoint)
+
+    monkeypatch.setattr(publisher_module, "ZmqTransport", refuse)
+    with Publisher(run="run", spill_dir=tmp_path) as publisher:
+        for step in range(10):
+            publisher.send({"m": 1.0}, step=step)
+        assert publisher.flush(10)
+
+    totals = publisher.totals()
+    assert (totals.sent, totals.spilled, totals.refused) == (10, 10, {})
+    [path] = tmp_path.iterdir()
+    [message] = [record.getMessage() for record in caplog.records]
+    assert f"what it sends goes to {path}" in message
+    assert not rig.transports
+
+
+@pytest.mark.parametrize("starts_later", [False, True])
+def test_without_threads_rows_wait_for_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    starts_later: bool,  # noqa: FBT001
+) -> None:
+    """When no thread can be started, rows are written at the end, or when one can be."""
+    refuses = [True]
+    really = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if refuses[0] and thread.name.startswith("streamviz"):
+            raise RuntimeError("can't start new thread")
+        really(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    publisher = Publisher(run="run", mode="file", spill_dir=tmp_path)
+    for step in range(600):
+        publisher.send({"m": 1.0}, step=step)
+    assert publisher.totals().spilled == 0
+    if starts_later:
+        refuses[0] = False
+        for step in range(600, 8192 + 10):
+            publisher.send({"m": 1.0}, step=step)
+        assert publisher.flush(10)
+        assert publisher.totals().spilled > 0
+    publisher.close()
+
+    totals = publisher.totals()
+    assert totals.sent == totals.spilled == totals.held
+    assert totals.sent >= 600
+    [path] = tmp_path.iterdir()
+    assert path.stat().st_size > 600 * 24
+
+
+def test_a_new_attempt_is_another_stream(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """After it the same steps are drawn apart, the totals go on, and the children have none."""
+    publisher = Publisher(run="run", attempt=2)
+    for _ in range(2):
+        for step in range(5):
+            publisher.send({"m": float(step)}, step=step)
+        publisher.new_attempt()
+    publisher.send({"m": 9.0}, step=0)
+    assert publisher.flush(10)
+    totals = publisher.totals()
+    publisher.close()
+    publisher.new_attempt()
+
+    assert (totals.sent, totals.held) == (11, 0)
+    assert publisher.totals().sent == 11
+    workers = rig.ingest.workers()
+    assert [worker.attempt for worker in workers] == [2, 3, 4]
+    assert [worker.ended for worker in workers] == ["new attempt", "new attempt", "ok"]
+    assert len(rig.transports) == 3
+    assert caplog.records == []
+
+
+def test_the_world_is_told_as_large_as_its_ranks(rig: Rig) -> None:
+    """What a hello says of the world's size holds its rank."""
+    with Publisher(run="run", rank=3, world_size=2) as publisher:
+        publisher.send({"m": 1.0})
+
+    [worker] = rig.ingest.workers()
+    assert (worker.rank, worker.world_size) == (3, 4)
+
+
 # -- what it may be told -------------------------------------------------------------------
 
 
@@ -414,6 +504,8 @@ def test_without_descriptors_the_training_goes_on(
         ({"world_size": 2.0}, "world_size"),
         ({"attempt": -1}, "attempt"),
         ({"mode": "offline"}, "mode"),
+        ({"spill_dir": 7}, "spill_dir"),
+        ({"spill_bytes": 1}, "spill_bytes"),
         ({"flush_ms": 0}, "flush_ms"),
         ({"buffer_bytes": -1}, "buffer_bytes"),
         ({"outbox_rows": 0}, "outbox_rows"),

@@ -6,6 +6,7 @@ import pytest
 
 from streamviz.wire.delivery import FIRST_WINDOW_BYTES, STALL_S, Incoming, Outgoing, Verdict
 from streamviz.wire.frames import Ack, Span
+from streamviz.wire.parcels import Parcel
 
 SIZE = 1000
 
@@ -312,3 +313,89 @@ def test_a_gap_waits_its_turn_and_may_not_contradict() -> None:
     assert stream.gap(seq=2, last_seq=3, end_row=10) == (Verdict.AHEAD, 0)
     assert stream.gap(seq=1, last_seq=3, end_row=2) == (Verdict.BROKEN, 0)
     assert (stream.next_seq, stream.next_row) == (1, 4)
+
+
+# -- the shelf -------------------------------------------------------------------------------
+
+
+class ListShelf:
+    """A shelf that is a list."""
+
+    def __init__(self) -> None:
+        self.parcels: list[Parcel] = []
+        self.next = 0
+
+    def begin(self, base_seq: int, base_row: int, base_span: Span | None) -> None:
+        """Need to know nothing."""
+
+    def put(self, parcel: Parcel) -> bool:
+        """Take anything."""
+        self.parcels.append(parcel)
+        return True
+
+    def skip(self) -> None:
+        """Go to the end."""
+        self.next = len(self.parcels)
+
+    def take(self) -> Parcel | None:
+        """Return the next."""
+        self.next += 1
+        return self.parcels[self.next - 1]
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.parcels.clear()
+        self.next = 0
+
+
+def test_a_full_buffer_goes_to_the_shelf() -> None:
+    """With a shelf nothing is given up: the oldest go there, and come back in their order."""
+    shelf = ListShelf()
+    out = Outgoing(3 * SIZE, shelf)
+    for _ in range(8):
+        frame(out)
+
+    assert out.held_bytes <= 3 * SIZE
+    assert (out.dropped_rows, out.spilled_rows, out.held_rows) == (0, 5, 8)
+    out.acknowledged(ack(0), 0.0)
+    sent = []
+    while not out.is_empty:
+        sent += transmit(out)
+        out.acknowledged(ack(sent[-1][1] + 1), 0.0)
+    assert sent == [(seq, seq) for seq in range(8)]
+    assert shelf.parcels == []
+
+
+def test_the_shelf_has_what_is_under_way_too() -> None:
+    """Once anything is shelved, all that is older is there: a killed process leaves no hole."""
+    shelf = ListShelf()
+    out = Outgoing(3 * SIZE, shelf)
+    out.acknowledged(ack(0), 0.0)
+    for _ in range(2):
+        frame(out)
+    transmit(out)
+    assert shelf.parcels == []
+    for _ in range(2):
+        frame(out)
+
+    assert [parcel.seq for parcel in shelf.parcels] == [0, 1, 2]
+    assert out.shelve()
+    assert [parcel.seq for parcel in shelf.parcels] == [0, 1, 2, 3]
+    out.acknowledged(ack(2), 0.0)
+    assert transmit(out) == [(2, 2), (3, 3)]
+
+
+def test_a_server_may_know_more_than_was_left() -> None:
+    """Of a stream that was killed the server may have frames that its file has not."""
+    shelf = ListShelf()
+    former = Outgoing(SIZE, shelf)
+    for _ in range(3):
+        frame(former)
+    shelf.next = 0
+    out = Outgoing(3 * SIZE, shelf)
+    out.resume((0, 0, None), 2, 2)
+    assert transmit(out) == [(0, 0), (1, 1)]
+    out.acknowledged(ack(3), 0.0)
+
+    assert out.is_empty
+    assert (out.base_seq, out.held_rows) == (2, 0)

@@ -108,6 +108,19 @@ def test_names_are_added_listed_and_taken_back(folder: Path) -> None:
         revoke_key(folder, "nobody")
 
 
+def test_there_are_not_more_names_than_can_be_looked_through(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is read again when one changes, so there is an end to them."""
+    monkeypatch.setattr("streamviz.security.keys.MOST_KEYS", 3)
+    for name in ("one", "two"):
+        add_key(folder, name)
+    with pytest.raises(BadKey, match="3 names are allowed, which is the most"):
+        add_key(folder, "three")
+    revoke_key(folder, "one")
+    add_key(folder, "three")
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", ".hidden", "a b", "é", "a" * 65])
 def test_a_name_is_a_file_of_the_folder_and_no_other(folder: Path, name: str) -> None:
     """What could lead out of it, or hide in it, is refused."""

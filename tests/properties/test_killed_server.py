@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -160,6 +160,12 @@ class World:
         store = self.ingest.store
         return {name: store.query("run", name, **asked) for name in store.metrics("run")}
 
+    def config(self) -> Mapping[str, object]:
+        """Return the run's configuration."""
+        info = self.ingest.roster.run("run")
+        assert info is not None
+        return info.config
+
     def workers(self) -> list[tuple[object, ...]]:
         """Return what is known of every worker, but for what only a living process tells."""
         return [_known(worker) for worker in self.ingest.workers()]
@@ -233,7 +239,7 @@ def test_a_killed_server_answers_as_one_that_never_was(
         try:
             assert killed.workers() == plain.workers()
             assert killed.ingest.gaps() == plain.ingest.gaps()
-            assert killed.ingest.roster.run("run").config == plain.ingest.roster.run("run").config
+            assert killed.config() == plain.config()
             assert all(not sender.held for sender in killed.senders.values())
             for asked in (
                 {"points": 1 << 20},
