@@ -71,6 +71,9 @@ class ServerConfig:
     """Bytes that everything held may take."""
     data_dir: Path | None = None
     """Where runs are recorded; ``None`` keeps them in memory only."""
+    process_memory: int | None = None
+    """Bytes that the whole process may take before it lets nobody new in and gives rows up;
+    ``None``: what the system sets."""
     disk: int = DISK_BYTES
     """Bytes that recorded runs may take before the oldest full resolution goes."""
     prefix: str = ""
@@ -134,7 +137,12 @@ class Server:
                 recorder=recorder,
             )
             self._receiver = Receiver(
-                config.ingest, collector, counters, on_rows=self._hub.wake, keys=keys
+                config.ingest,
+                collector,
+                counters,
+                on_rows=self._hub.wake,
+                keys=keys,
+                memory=config.process_memory,
             )
             undo.callback(self._receiver.abandon)
             self.ingest = self._receiver.endpoint

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from streamviz.config import DEFAULT_ENDPOINT, parse_bytes, parse_endpoint, setting
 from streamviz.errors import ConfigError, MissingExtra
+from streamviz.security.tokens import check_token
 
 if TYPE_CHECKING:
     from streamviz.server import Server
@@ -62,6 +63,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default=2**30,
         metavar="SIZE",
         help="what everything held may take (1GiB); the oldest detail goes first, overviews last",
+    )
+    parser.add_argument(
+        "--process-memory",
+        type=_size,
+        default=None,
+        metavar="SIZE",
+        help="what the process may take in all: near it nobody new is let in (the cgroup's limit)",
     )
     parser.add_argument(
         "data_dir",
@@ -124,15 +132,17 @@ def _run(arguments: argparse.Namespace) -> int:
 
     if arguments.token == "" or (arguments.token and arguments.no_token):
         raise ConfigError("--token", arguments.token, "some text, or --no-token alone")
+    token = None if arguments.token is None else check_token(arguments.token)
     config = ServerConfig(
         host=arguments.host,
         port=arguments.port,
         ingest=setting("ingest", arguments.ingest, DEFAULT_ENDPOINT, parse_endpoint),
         memory=arguments.memory,
+        process_memory=arguments.process_memory,
         data_dir=_data_dir(arguments),
         disk=arguments.disk,
         prefix=arguments.prefix,
-        token="" if arguments.no_token else arguments.token,
+        token="" if arguments.no_token else token,
         allow_hosts=tuple(arguments.allow_host),
         insecure=arguments.insecure,
         tls_cert=arguments.tls_cert,

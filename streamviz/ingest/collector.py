@@ -7,15 +7,14 @@ the same store. Whatever a peer sends, only its own stream can suffer.
 from __future__ import annotations
 
 import logging
-import struct
 from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from streamviz.counters import Counters
 from streamviz.errors import BudgetSpent, DecodeError, JournalError, StoreFull
+from streamviz.ingest.acknowledger import Acknowledger
+from streamviz.ingest.batches import columns_of, count_nonfinite
 from streamviz.ingest.liveness import WorkerEvent, WorkerState
 from streamviz.ingest.recording import Recording
 from streamviz.ingest.roster import Roster
@@ -27,8 +26,6 @@ from streamviz.store.table import Table
 from streamviz.wire.codec import decode
 from streamviz.wire.delivery import Verdict
 from streamviz.wire.frames import (
-    MAX_STEP,
-    MAX_TIME_S,
     Ack,
     Batch,
     Bye,
@@ -49,23 +46,10 @@ __all__ = ["Collector"]
 
 _log = logging.getLogger("streamviz.ingest")
 
-_INT64, _UINT64, _FLOAT64 = np.dtype("<i8"), np.dtype("<u8"), np.dtype("<f8")
-_ONE_STEP, _ONE_TIME = struct.Struct("<Q"), struct.Struct("<d")
-# The reductions themselves: half the price of the functions around them, on a few values.
-_highest, _all = np.maximum.reduce, np.logical_and.reduce
+PRESSED, MUCH_PRESSED, HARD_PRESSED = 0.7, 0.8, 0.9
+"""Parts of the process's memory limit from which no new stream is let in, windows are at their
+least, and the oldest rows in full resolution go."""
 
-WINDOW_BYTES = 1 << 20
-"""What one stream may have under way; all streams together share :data:`WINDOWS_BYTES`."""
-WINDOWS_BYTES = 256 << 20
-LEAST_WINDOW_BYTES = 16 << 10
-
-FRAMES_PER_S = 20_000
-"""Frames the fleet is asked to stay below: about half a core of receiving."""
-WATCHED_FLUSH_MS, UNWATCHED_FLUSH_MS, MOST_FLUSH_MS = 30, 100, 1000
-"""The shortest pace asked for while somebody looks at the page, while nobody does, and the longest
-of all. Each turn of a sender costs its training a little, so nobody pays for an unseen picture."""
-
-ACK_EVERY_S = 0.1
 MAX_WANTED = 16
 """Runs on the disk that viewers may wait for at a time."""
 _FORGET_S = 3600.0
@@ -107,17 +91,15 @@ class Collector:
         """
         self._store = store
         self._counters = counters
-        self._epoch = epoch
         self._max_streams = max_streams
-        self._is_watched = is_watched
         self._streams: dict[bytes, Stream] = {}
         self._workers = Workers(store, roster, counters)
         self._recording = None if recorder is None else Recording(recorder, store, self._workers)
-        self._due: dict[bytes, Stream] = {}
-        self._urgent: list[tuple[bytes, Ack]] = []
+        self._acks = Acknowledger(
+            epoch=epoch, streams=lambda: len(self._streams), is_watched=is_watched
+        )
         self._wanted: deque[str] = deque(maxlen=MAX_WANTED)
-        self._acked_at = 0.0
-        self._half_window = WINDOW_BYTES // 2
+        self._pressure = 0.0
         # Counted without the counters' lock, which is taken once a burst.
         self._tallies: defaultdict[str, int] = defaultdict(int)
         self.rows_stored = 0
@@ -144,7 +126,7 @@ class Collector:
         except StoreFull as error:
             # Let go of, the stream is refused again when it next says hello.
             self._streams.pop(frame.stream, None)
-            self._due.pop(frame.stream, None)
+            self._acks.due.pop(frame.stream, None)
             self._refuse("memory" if isinstance(error, BudgetSpent) else f"too many {error.what}")
         except JournalError:
             # Its run's file is another version's, or cannot be read just now.
@@ -157,7 +139,7 @@ class Collector:
         stream = self._streams.get(frame.stream)
         if stream is None:
             # Its sender met an earlier server: the new epoch in the answer tells it to say hello.
-            self._urgent.append((peer, self._ack(0)))
+            self._acks.answer(peer, 0)
             return
         stream.peer = peer
         if type(frame) is Samples:
@@ -183,6 +165,9 @@ class Collector:
             if len(self._streams) >= self._max_streams:
                 self._refuse("too many streams")
                 return
+            if self._pressure >= PRESSED:
+                self._refuse("memory")
+                return
             stream = self._open_stream(peer, hello, now)
             if stream.worker is not None and stream.worker.rank != hello.rank:
                 self._refuse("another identity")  # than the disk knows it by
@@ -207,7 +192,7 @@ class Collector:
             self._mark(stream)
         if stream.speaks_for is not None:
             self._workers.meet(stream.speaks_for, WorkerEvent.HEARTBEAT, now)
-        self._urgent.append((peer, self._ack(stream.committed)))
+        self._acks.answer(peer, stream.committed)
         self._note_changes()
 
     def _open_stream(self, peer: bytes, hello: Hello, now: float) -> Stream:
@@ -256,8 +241,8 @@ class Collector:
         verdict = incoming.samples(frame.seq, frame.row, frame.rows)
         stream.unacknowledged_bytes += size
         if recording is None or verdict is not Verdict.ACCEPT:
-            self._due[frame.stream] = stream
-        elif stream.unacknowledged_bytes > self._half_window:
+            self._acks.due[frame.stream] = stream
+        elif stream.unacknowledged_bytes > self._acks.half_window:
             recording.recorder.hurry()
         if verdict is Verdict.ACCEPT and worker is not None:
             stored = frame.rows
@@ -288,29 +273,18 @@ class Collector:
 
     def _store_batch(self, worker: Worker, table: Table, batch: Batch) -> bool:
         """Write one batch; false if its columns hold what no sender may send."""
-        steps = np.frombuffer(batch.steps, _INT64)
-        times = np.frombuffer(batch.times, _FLOAT64)
-        values = np.frombuffer(batch.values, _FLOAT64)
-        rows, width = steps.size, len(table.names)
-        # A negative step is beyond every limit when its bits are read as unsigned, and a time that
-        # is no number is below none. Most frames of a slow training have one row, for which an
-        # array operation is the dearest way to look.
-        if rows == 1:
-            (last,), (farthest,) = _ONE_STEP.unpack(batch.steps), _ONE_TIME.unpack(batch.times)
-            farthest = abs(farthest)
-        else:
-            last = int(_highest(np.frombuffer(batch.steps, _UINT64)))
-            farthest = _highest(np.abs(times))
-        if rows * width != values.size or last > MAX_STEP or not farthest <= MAX_TIME_S:
+        columns = columns_of(batch, len(table.names))
+        if columns is None:
             self._counters.add("frames_bad_total", reason="bad column")
             return False
-        self._store.append(table, worker.index, steps, times, values.reshape(rows, width))
+        steps, times, values, last = columns
+        self._store.append(table, worker.index, steps, times, values)
         if worker.last_step is None or last > worker.last_step:
             worker.last_step = last
         self._tallies["samples_received_total"] += values.size
-        finite = np.isfinite(values)
-        if not _all(finite):
-            self._tallies["nonfinite_total"] += values.size - int(np.count_nonzero(finite))
+        bad = count_nonfinite(values)
+        if bad:
+            self._tallies["nonfinite_total"] += bad
         return True
 
     def _take_gap(self, stream: Stream, gap: Gap, now: float) -> None:
@@ -322,7 +296,7 @@ class Collector:
         before = incoming.next_seq, incoming.next_row
         verdict, missing = incoming.gap(gap.seq, gap.last_seq, gap.end_row)
         if recording is None or verdict is not Verdict.ACCEPT:
-            self._due[gap.stream] = stream
+            self._acks.due[gap.stream] = stream
         if verdict is Verdict.ACCEPT:
             if missing:
                 self._draw_first(stream, gap.span, missing, gap.reason, now, before)
@@ -367,7 +341,7 @@ class Collector:
         counted = reason if reason in _GAP_REASONS else "other"
         self._counters.add("gaps_total", reason=counted)
         self._counters.add("gap_rows_total", rows, reason=counted)
-        self._workers.advanced(worker.run)
+        self._workers.advanced(worker)
 
     def _take_heartbeat(self, stream: Stream, beat: Heartbeat, now: float) -> None:
         stream.sent = beat.sent
@@ -384,7 +358,7 @@ class Collector:
 
     def _take_bye(self, stream: Stream, bye: Bye, now: float) -> None:
         incoming, worker = stream.incoming, stream.speaks_for
-        self._urgent.append((stream.peer, self._ack(stream.committed)))
+        self._acks.answer(stream.peer, stream.committed)
         is_spilled = stream.beat is not None and stream.beat.spilled > 0
         if not is_spilled:
             # Nothing comes after a goodbye: what has not come by now has ended with its process.
@@ -414,24 +388,8 @@ class Collector:
         """
         if self._recording is not None:
             self._now_due(self._recording.recorder.turn(now))
-        acks, self._urgent = self._urgent, []
-        half_window = self._half_window = self._window() // 2
         # What waited for a commit has been gathered by that.
-        waits = self._recording is None or bool(self._due)
-        if waits and now - self._acked_at >= ACK_EVERY_S:
-            self._acked_at = now
-            due, self._due = self._due, {}
-        else:
-            due = {
-                name: stream
-                for name, stream in self._due.items()
-                if stream.unacknowledged_bytes > half_window
-            }
-            for name in due:
-                del self._due[name]
-        for stream in due.values():
-            stream.unacknowledged_bytes = 0
-            acks.append((stream.peer, self._ack(stream.committed)))
+        acks = self._acks.take(now, gathers=self._recording is None)
         self._tallies["acks_sent_total"] += len(acks)
         return acks
 
@@ -439,7 +397,7 @@ class Collector:
         for name in streams:
             stream = self._streams.get(name)
             if stream is not None:
-                self._due[name] = stream
+                self._acks.due[name] = stream
 
     def last_acknowledgements(self, timeout_s: float) -> list[tuple[bytes, Ack]]:
         """Bring what was taken in to the disk, and return all acknowledgements that are due.
@@ -449,7 +407,7 @@ class Collector:
         """
         if self._recording is not None:
             self._now_due(self._recording.recorder.flush(timeout_s))
-        return self.acknowledgements(self._acked_at + ACK_EVERY_S)
+        return self._acks.take_all()
 
     def tick(self, mono: float) -> None:
         """Find out who has fallen silent, and publish how far everybody is.
@@ -518,19 +476,20 @@ class Collector:
         }
         self._workers.keep_families_of(self._streams.values())
 
-    def _ack(self, next_seq: int) -> Ack:
-        flush_ms = 1000 * len(self._streams) // FRAMES_PER_S
-        least = WATCHED_FLUSH_MS if self._is_watched() else UNWATCHED_FLUSH_MS
-        return Ack(
-            epoch=self._epoch,
-            next_seq=next_seq,
-            window=self._window(),
-            flush_ms=min(max(flush_ms, least), MOST_FLUSH_MS),
-        )
+    def press(self, share: float) -> None:
+        """Give way while this process takes nearly all that it may.
 
-    def _window(self) -> int:
-        share = WINDOWS_BYTES // max(len(self._streams), 1)
-        return min(max(share, LEAST_WINDOW_BYTES), WINDOW_BYTES)
+        Args:
+            share: What it takes, as a part of what it may.
+        """
+        if share >= PRESSED > self._pressure:
+            _log.warning(
+                "%.0f %% of the memory limit is taken: no new stream is let in", 100 * share
+            )
+        self._pressure = share
+        self._acks.is_short = share >= MUCH_PRESSED
+        if share >= HARD_PRESSED:
+            self._store.relieve()
 
     def _refuse(self, reason: str) -> None:
         self._counters.add("streams_refused_total", reason=reason)

@@ -21,6 +21,7 @@ from streamviz.ingest.collector import Collector
 from streamviz.ingest.descriptors import Descriptors
 from streamviz.ingest.guard import Guard
 from streamviz.ingest.holder import holder_of
+from streamviz.ingest.memory import Memory
 from streamviz.security.keys import ServerKeys
 from streamviz.wire.codec import MAX_FRAME_BYTES, encode_ack
 from streamviz.wire.frames import Ack
@@ -34,6 +35,8 @@ _BURST = 256
 """Frames taken before acknowledgements and the clock get their turn."""
 _POLL_MS = 20
 TICK_S = 0.25
+_MEASURE_S = 1.0
+"""How often to look how much memory this process takes."""
 FLUSH_S = 1.5
 """How long the end waits for the disk to take what came in."""
 _REBIND_S = 0.01
@@ -56,6 +59,7 @@ class Receiver:
         on_rows: Callable[[], None],
         *,
         keys: ServerKeys | None,
+        memory: int | None = None,
     ) -> None:
         """Bind.
 
@@ -65,10 +69,12 @@ class Receiver:
             counters: Where unreadable messages are counted.
             on_rows: Called from the ingest thread after rows were stored.
             keys: The server's keys and whom they let in; ``None`` takes plaintext from everybody.
+            memory: Bytes that this process may take; ``None``: what the system sets, if anything.
         """
         self._collector = collector
         self._counters = counters
         self._on_rows = on_rows
+        self._memory = Memory(memory)
         self._stopping = threading.Event()
         self._descriptors = Descriptors()
         self._was_full = False
@@ -177,7 +183,7 @@ class Receiver:
 
     def _run(self) -> None:
         try:
-            ticked_at = 0.0
+            ticked_at = measured_at = 0.0
             while not self._stopping.is_set():
                 self._socket.poll(_POLL_MS)
                 before = self._collector.rows_stored
@@ -195,6 +201,9 @@ class Receiver:
                     ticked_at = now
                     self._collector.tick(now)
                     self._collector.call_back(wall_time())
+                if now - measured_at >= _MEASURE_S:
+                    measured_at = now
+                    self._collector.press(self._memory.share())
             self._send(self._collector.last_acknowledgements(FLUSH_S))
         except Exception:
             # A dead ingest thread must be heard of: the page would show silence for health.

@@ -6,13 +6,15 @@ it only when they have fallen silent and its steps lie after theirs.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from streamviz.counters import Counters
 from streamviz.ingest.liveness import GONE_AFTER_S, STALE_AFTER_S, WorkerEvent, WorkerState
-from streamviz.ingest.roster import Roster, RunInfo
+from streamviz.ingest.roster import Roster, RunInfo, WorkerInfo
 from streamviz.ingest.stream import ENDED_WELL, NEW_ATTEMPT, Stream, Worker, worker_of
 from streamviz.journal.entries import Head
 from streamviz.store.store import Store
@@ -33,6 +35,26 @@ def family_of(hello: Hello) -> _Family:
     return hello.run, hello.rank, hello.parent or hello.stream
 
 
+@dataclass(slots=True)
+class _Shown:
+    """The newest snapshots of a run's workers."""
+
+    infos: dict[int, WorkerInfo] = field(default_factory=dict)
+    """By the worker's index."""
+    order: list[tuple[int, int, int]] = field(default_factory=list)
+    """Rank, attempt and index of each, sorted."""
+
+    def take(self, worker: Worker) -> None:
+        """Take a worker as it is now."""
+        if worker.index not in self.infos:
+            bisect.insort(self.order, (worker.rank, worker.attempt, worker.index))
+        self.infos[worker.index] = worker.info()
+
+    def in_order(self) -> tuple[WorkerInfo, ...]:
+        """Return the snapshots by rank, then attempt."""
+        return tuple([self.infos[index] for _, _, index in self.order])
+
+
 class Workers:
     """Every worker of every run. Owner: the collector."""
 
@@ -51,8 +73,11 @@ class Workers:
         self._families: dict[_Family, Worker] = {}
         self._by_index: dict[tuple[str, int], Worker] = {}
         self._runs: dict[str, tuple[float, dict[str, object]]] = {}
-        self._moved: set[str] = set()
-        self._advanced: set[str] = set()
+        # By run, the indices of those whose snapshots are out of date: of a fleet of thousands a
+        # few have news at a time, and a snapshot costs as much as a frame.
+        self._moved: defaultdict[str, set[int]] = defaultdict(set)
+        self._advanced: defaultdict[str, set[int]] = defaultdict(set)
+        self._shown: defaultdict[str, _Shown] = defaultdict(_Shown)
         self._listened = 0.0
         self._ticked_at: float | None = None
         self.changed: list[Worker] = []
@@ -97,7 +122,7 @@ class Workers:
             self._families.pop(family_of(last.hello), None)
             last.hello, last.ended, last.state = hello, None, WorkerState.LIVE
             self._families[family_of(hello)] = stream.worker = last
-            self._moved.add(last.run)
+            self._moved[last.run].add(last.index)
             self.changed.append(last)
         else:
             stream.worker = self._open(hello, last.attempt + 1, now)
@@ -112,7 +137,7 @@ class Workers:
         self._by_index[hello.run, index] = worker
         self._families[family_of(hello)] = worker
         self._runs.setdefault(hello.run, (now, {}))
-        self._moved.add(hello.run)
+        self._moved[hello.run].add(index)
         return worker
 
     def note_config(self, hello: Hello) -> bool:
@@ -122,7 +147,7 @@ class Workers:
         if merged == config or len(merged) > MAX_CONFIG_KEYS:
             return False
         self._runs[hello.run] = (started, merged)
-        self._moved.add(hello.run)
+        self._moved.setdefault(hello.run, set())  # nobody in it moved, but the run did
         return True
 
     def config(self, run: str) -> dict[str, object]:
@@ -160,7 +185,7 @@ class Workers:
             spoken = None if stream.worker is None else self.at(run, stream.worker)
             if spoken is not None:
                 spoken.tally.sent += max(stream.sent, stream.next_row)
-        self._moved.add(run)
+        self._moved[run].update(head.workers)
 
     def meet(self, worker: Worker, event: WorkerEvent, now: float) -> None:
         """Let something happen to a worker.
@@ -174,15 +199,15 @@ class Workers:
             # What happens thousands of times a second changes no state.
             worker.last_time = now
             worker.heard = self._listened
-            self._advanced.add(worker.run)
+            self._advanced[worker.run].add(worker.index)
             return
         worker.heard = self._listened
-        runs = self._moved if worker.meet(event, now) else self._advanced
-        runs.add(worker.run)
+        news = self._moved if worker.meet(event, now) else self._advanced
+        news[worker.run].add(worker.index)
 
-    def advanced(self, run: str) -> None:
-        """Note that a run's next snapshot differs; it is made with the next tick."""
-        self._advanced.add(run)
+    def advanced(self, worker: Worker) -> None:
+        """Note that a worker's next snapshot differs; it is made with the next tick."""
+        self._advanced[worker.run].add(worker.index)
 
     def end(self, worker: Worker, how: str, now: float) -> None:
         """Let a worker say goodbye.
@@ -217,24 +242,23 @@ class Workers:
             if silent_s > STALE_AFTER_S:
                 lost = silent_s > GONE_AFTER_S
                 if worker.meet(WorkerEvent.LOST if lost else WorkerEvent.SILENT, worker.last_time):
-                    self._moved.add(worker.run)
-        self._moved |= self._advanced
+                    self._moved[worker.run].add(worker.index)
+        for run, indices in self._advanced.items():
+            self._moved[run] |= indices
         self._advanced.clear()
 
     def publish(self) -> None:
         """Give the roster a snapshot of each run in which a worker appeared or changed state."""
         if not self._moved:
             return
-        by_run: dict[str, list[Worker]] = {run: [] for run in self._moved}
-        self._moved.clear()
-        for (run, _), workers in self._attempts.items():
-            if run in by_run:
-                by_run[run].extend(workers)
-        for run, workers in by_run.items():
+        for run, indices in self._moved.items():
+            shown = self._shown[run]
+            for index in indices:
+                shown.take(self._by_index[run, index])
             started, config = self._runs[run]
-            workers.sort(key=lambda worker: (worker.rank, worker.attempt))
-            infos = tuple(worker.info() for worker in workers)
+            infos = shown.in_order()
             self._roster.replace(RunInfo(run=run, started=started, workers=infos, config=config))
+        self._moved.clear()
 
     def keep_families_of(self, streams: Iterable[Stream]) -> None:
         """Forget who belongs to whom but for these streams."""

@@ -151,7 +151,7 @@ class _Filler:
     def __init__(
         self, store: Store, table: Table, connection: Connection, losses: list[str]
     ) -> None:
-        self._store = store
+        self._refill = store.refill(table)
         self._table = table
         self._width = len(table.names)
         self._connection = connection
@@ -194,7 +194,7 @@ class _Filler:
         if len(recent) > 1:
             order = np.argsort(keys, kind="stable")
             workers, steps, time, values = workers[order], steps[order], time[order], values[order]
-        self._store.append_many(self._table, workers, steps, time, values)
+        self._refill.append(workers, steps, time, values)
         return values.size
 
     def _leaves(self, key: _Key, wanted: int, mark: int) -> tuple[int, _Rows]:
@@ -226,7 +226,7 @@ class _Filler:
         for node in cover(self._connection, *key, end):
             try:
                 if node.level:
-                    self._store.absorb(self._table, worker, self._past(node))
+                    self._refill.absorb(worker, self._past(node))
                     continue
                 leaf = load_leaf(self._connection, node, self._width)
             except BadRow as error:
@@ -241,8 +241,7 @@ class _Filler:
             self._absorb_rows(worker, rows)
 
     def _absorb_rows(self, worker: int, rows: _Rows) -> None:
-        self._store.absorb_rows(
-            self._table,
+        self._refill.absorb_rows(
             worker,
             np.concatenate(rows.steps),
             np.concatenate(rows.times),
@@ -268,7 +267,7 @@ class _Filler:
         )
 
     def _lose(self, node: Node, error: BadRow) -> None:
-        self._store.miss(self._table, node.worker, node.high)
+        self._refill.miss(node.worker, node.high)
         self._losses.append(
             f"run {self._table.run!r}: {node.rows:,} rows of worker {node.worker} cannot be read "
             f"({error})"

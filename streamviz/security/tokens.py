@@ -32,7 +32,7 @@ def check_token(token: str) -> str:
     if len(token) < MIN_LENGTH or not _ALLOWED.issuperset(token):
         # The token itself stays out of the message: messages are logged.
         expected = f"at least {MIN_LENGTH} of the characters A-Z a-z 0-9 - . _ ~"
-        raise ConfigError("token", f"{len(token)} characters", expected)
+        raise ConfigError("--token", f"{len(token)} characters", expected)
     return token
 
 

@@ -98,6 +98,13 @@ class Budget:
         """Grant bytes for an overview, at the cost of any ring."""
         return self.take(amount) or self._reclaim_rings(amount)
 
+    def relieve(self) -> None:
+        """Let every ring give back about half, and what that was be granted to nobody again."""
+        before = self.held
+        for holder in self.holders:
+            holder.shrink_ring()
+        self.allowed = max(self.allowed - (before - self.held), self.held, BUDGET_MIN)
+
     def take_for_admission(self, amount: int) -> bool:
         """Grant bytes for a new table or worker, at the cost of any ring, then any overview."""
         if self.take_for_overview(amount):

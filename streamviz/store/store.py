@@ -6,10 +6,8 @@ readers get values that no later write changes.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from streamviz.clock import monotonic_time
 from streamviz.counters import Counters
@@ -18,73 +16,19 @@ from streamviz.store.budget import Budget
 from streamviz.store.changes import Changes, Cursor, prepare_changes, read_changes
 from streamviz.store.gaps import GAPS_PER_WORKER, Gap, Gaps
 from streamviz.store.grid import FloatArray, IntArray
-from streamviz.store.pyramid import Past
 from streamviz.store.query import Metric, Request
+from streamviz.store.refill import Refill
+from streamviz.store.run import Run, Usage
 from streamviz.store.series import QueryResult, prepare_series, read_series
 from streamviz.store.table import Table, table_bytes
 
 __all__ = ["Store", "Usage"]
 
-OVERFLOW_NAMES_KEPT = 20
-"""Names told per run, so that a user recognises what overflowed."""
-CUT_NAMES_KEPT = 10_000
-"""As many as a run may have metrics."""
 RUN_BYTES = 8192
 """What a run costs besides its tables."""
 WORKER_BYTES = 512
 """What a worker costs a run, its first gap included."""
 GAP_BYTES = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What the store holds and what it may hold."""
-
-    bytes_held: int
-    bytes_allowed: int
-    runs: int
-    workers: int
-    metrics: int
-    """Metric names, summed over the runs."""
-    series: int
-    """Pairs of worker and metric."""
-    tables: int
-    ring_rows: int
-    """Rows held in full resolution."""
-    evicted_rows: int
-    """Rows that are left only in the overview."""
-    overflowed_values: int
-    overflow_names: dict[str, tuple[str, ...]]
-    """Per run that overflowed, up to 20 of the names that were cut."""
-
-
-@dataclass(slots=True)
-class _Run:
-    workers: list[tuple[int, int]] = field(default_factory=list)
-    """Rank and attempt of each worker index."""
-    worker_of: dict[tuple[int, int], int] = field(default_factory=dict)
-    tables: dict[tuple[str, ...], Table] = field(default_factory=dict)
-    metrics: dict[str, Metric] = field(default_factory=dict)
-    names: list[str] | None = None
-    """Metric names in natural order; ``None`` when they have to be sorted anew."""
-    structure: int = 0
-    gaps: dict[int, Gaps] = field(default_factory=dict)
-    gaps_version: int = 0
-    overflow_names: dict[str, None] = field(default_factory=dict)
-    cut_names: set[str] = field(default_factory=set)
-    """Names that some table had no room for; once there are too many, any may be one."""
-
-    def cut(self, names: tuple[str, ...]) -> None:
-        """Note names whose values are not stored in some table."""
-        for name in names:
-            if name in self.metrics:
-                self.metrics[name].is_partial = True
-        if len(self.cut_names) <= CUT_NAMES_KEPT:
-            self.cut_names.update(names[: CUT_NAMES_KEPT + 1])
-
-    def is_cut(self, name: str) -> bool:
-        """Tell whether some table may have had no room for a name."""
-        return name in self.cut_names or len(self.cut_names) > CUT_NAMES_KEPT
 
 
 class Store:
@@ -125,7 +69,7 @@ class Store:
         self._max_workers = max_workers
         self._max_series_per_run = max_series_per_run
         self._max_series = max_series
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, Run] = {}
         self._workers = 0
         self._metrics = 0
         self._overflowed = 0
@@ -189,10 +133,10 @@ class Store:
                     kept.append(column)
                     room -= 1
             if not kept or not self._budget.take_for_admission(table_bytes(names, len(kept))):
-                self._note_overflow(held, names)
+                held.cut(names)
                 return Table(run, names, (), self._budget)
             table = Table(run, names, tuple(kept), self._budget)
-            self._note_overflow(held, table.cut)
+            held.cut(table.cut)
             self._budget.holders.append(table)
             held.tables[names] = table
             for position, column in enumerate(kept):
@@ -206,23 +150,15 @@ class Store:
                 metric.tables.append((table, position))
             return table
 
-    def _open_run(self, run: str) -> _Run:
+    def _open_run(self, run: str) -> Run:
         held = self._runs.get(run)
         if held is None:
             if len(self._runs) >= self._max_runs:
                 raise StoreFull("runs", self._max_runs)
             if not self._budget.take_for_admission(RUN_BYTES):
                 raise BudgetSpent(f"run {run!r}", self._budget.allowed)
-            held = self._runs[run] = _Run()
+            held = self._runs[run] = Run()
         return held
-
-    @staticmethod
-    def _note_overflow(held: _Run, names: tuple[str, ...]) -> None:
-        held.cut(names)
-        for name in names:
-            if len(held.overflow_names) >= OVERFLOW_NAMES_KEPT:
-                return
-            held.overflow_names[name] = None
 
     def append(
         self, table: Table, worker: int, steps: IntArray, times: FloatArray, values: FloatArray
@@ -245,56 +181,13 @@ class Store:
                 self._overflowed += overflowed
                 self._counters.add("series_overflowed_total", overflowed)
 
-    def append_many(
-        self,
-        table: Table,
-        workers: IntArray,
-        steps: IntArray,
-        times: FloatArray,
-        values: FloatArray,
-    ) -> None:
-        """Add rows of several workers, in this order, as a restart does.
+    def refill(self, table: Table) -> Refill:
+        """Return what brings back what a table held before a restart.
 
         Args:
-            table: From :meth:`open_table`.
-            workers: ``int64[S]``, from :meth:`open_worker` of the same run.
-            steps: ``int64[S]``, as for :meth:`append`; so are the others.
-            times: ``float64[S]``, seconds since the epoch.
-            values: ``float64[S, K]``.
+            table: From :meth:`open_table`, empty.
         """
-        with self._lock:
-            table.append_many(workers, steps, times, values)
-
-    def absorb(self, table: Table, worker: int, past: Past) -> None:
-        """Add rows that only the overview is to have, before any other of the table.
-
-        Args:
-            table: From :meth:`open_table`.
-            worker: From :meth:`open_worker` of the same run.
-            past: What the rows were reduced to.
-        """
-        with self._lock:
-            table.absorb(worker, past)
-
-    def absorb_rows(
-        self, table: Table, worker: int, steps: IntArray, times: FloatArray, values: FloatArray
-    ) -> None:
-        """Add rows, as sent, that only the overview is to have; before any other of the table.
-
-        Args:
-            table: From :meth:`open_table`.
-            worker: From :meth:`open_worker` of the same run.
-            steps: ``int64[S]``, at least one, as for :meth:`append`; so are the others.
-            times: ``float64[S]``, seconds since the epoch.
-            values: ``float64[S, K]``.
-        """
-        with self._lock:
-            table.absorb_rows(worker, steps, times, values)
-
-    def miss(self, table: Table, worker: int, last_step: int) -> None:
-        """Note that rows of a worker up to a step are not held, before any other of the table."""
-        with self._lock:
-            table.miss(worker, last_step)
+        return Refill(table, self._lock)
 
     def drop(self, run: str) -> None:
         """Let go of all that is held of a run."""
@@ -310,6 +203,11 @@ class Store:
             budget.give(RUN_BYTES + WORKER_BYTES * len(held.workers) + GAP_BYTES * gaps)
             self._workers -= len(held.workers)
             self._metrics -= len(held.metrics)
+
+    def relieve(self) -> None:
+        """Give back about half of the rings, and of what they may take from now on."""
+        with self._lock:
+            self._budget.relieve()
 
     def room(self) -> int:
         """Return the bytes that are free."""
@@ -334,13 +232,13 @@ class Store:
 
     # The catalogue
 
-    def _run(self, run: str) -> _Run:
+    def _run(self, run: str) -> Run:
         held = self._runs.get(run)
         if held is None:
             raise UnknownSeries(run)
         return held
 
-    def _metric(self, run: str, metric: str) -> tuple[_Run, Metric]:
+    def _metric(self, run: str, metric: str) -> tuple[Run, Metric]:
         held = self._run(run)
         found = held.metrics.get(metric)
         if found is None:
@@ -359,10 +257,7 @@ class Store:
             UnknownSeries: There is no such run.
         """
         with self._lock:
-            held = self._run(run)
-            if held.names is None:
-                held.names = sorted(held.metrics, key=_natural)
-            return list(held.names)
+            return list(self._run(run).sorted_names())
 
     def workers(self, run: str) -> list[tuple[int, int, int]]:
         """Return index, rank and attempt of the run's workers, in the order of their index.
@@ -521,12 +416,3 @@ class Store:
         for table, _ in found.tables:
             table.watched = now
         return found
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Return a key that sorts digits by their number: text and digits take turns."""
-    key = []
-    for i, piece in enumerate(re.split(r"([0-9]+)", name)):
-        digits = piece.lstrip("0")
-        key.append((len(digits), digits) if i % 2 else (0, piece))
-    return [*key, (0, name)]

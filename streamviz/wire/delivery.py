@@ -22,6 +22,7 @@ from streamviz.wire.parcels import Parcel, Shelf, Shelved
 __all__ = [
     "BUFFER_FULL",
     "FIRST_WINDOW_BYTES",
+    "MOST_STALL_S",
     "SPILL_LOST",
     "STALL_S",
     "Incoming",
@@ -32,6 +33,8 @@ __all__ = [
 
 STALL_S = 5.0
 """Seconds without an acknowledgement after which everything unacknowledged is sent again."""
+MOST_STALL_S = 60.0
+"""Seconds that it grows to while nothing is acknowledged."""
 
 FIRST_WINDOW_BYTES = 64 * 1024
 """What may be under way before the server has named a window."""
@@ -90,6 +93,7 @@ class Outgoing:
         self._held_bytes = 0
         self._under_way_bytes = 0
         self._progress_at: float | None = None
+        self._patience_s = STALL_S
 
     @property
     def held_bytes(self) -> int:
@@ -333,6 +337,7 @@ class Outgoing:
     def connected(self) -> None:
         """A connection was made: what was under way may be lost, and the peer may be new."""
         self.needs_hello = True
+        self._patience_s = STALL_S
         self._ready.extendleft(reversed(self._under_way))
         self._under_way.clear()
         self._under_way_bytes = 0
@@ -353,16 +358,23 @@ class Outgoing:
             covered = self.base_span
             self.base_span = oldest.span if covered is None else covered.union(oldest.span)
             self._progress_at = now
+            self._patience_s = STALL_S
         if 0 < self._shelved.end_seq <= self.base_seq:
             self._clear_shelf()
 
     def tick(self, now: float) -> None:
-        """Send everything again if nothing was acknowledged for :data:`STALL_S`."""
+        """Send everything again if nothing was acknowledged for :data:`STALL_S`.
+
+        Each further time it waits twice as long, up to :data:`MOST_STALL_S`: a server that is
+        behind gets no further by being sent the same again.
+        """
         if not self._under_way or self._progress_at is None:
             return
-        if now - self._progress_at >= STALL_S:
+        if now - self._progress_at >= self._patience_s:
             self._progress_at = now
+            longer_s = min(2 * self._patience_s, MOST_STALL_S)
             self.connected()
+            self._patience_s = longer_s
 
     def _oldest(self, next_seq: int) -> Parcel | None:
         """Return the oldest that is held if it lies wholly before a number."""

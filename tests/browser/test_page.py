@@ -221,7 +221,7 @@ def test_a_paused_page_keeps_still_and_catches_up(server: ServerProcess, look: L
 
 def test_a_page_outlives_its_server(look: Look) -> None:
     """When the server is gone the page says so, and is live again when one is back."""
-    first = ServerProcess("--token", "the-same-word")
+    first = ServerProcess("--token", "the-same-word-again")
     viewer = look(first.page)
     viewer.wait("streamviz.state().link === 'open'")
     port, ingest = first.port, first.ingest
@@ -230,7 +230,7 @@ def test_a_page_outlives_its_server(look: Look) -> None:
     first.kill()
 
     viewer.page.get_by_text("connection lost").first.wait_for()
-    second = ServerProcess("--token", "the-same-word", ingest=ingest, port=port)
+    second = ServerProcess("--token", "the-same-word-again", ingest=ingest, port=port)
     try:
         with ranks(second, "after", 1) as [publisher]:
             publisher.send({"m": 1.0}, step=0)

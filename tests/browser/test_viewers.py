@@ -155,7 +155,7 @@ def test_a_page_too_many_is_told_and_comes_in_later(server: ServerProcess, look:
 def test_an_open_page_gets_over_a_killed_server(look: Look, tmp_path: Path) -> None:
     """It says so, keeps what it shows, and within 10 s of the new server shows all and goes on."""
     how: dict[str, Any] = {"data_dir": tmp_path / "data"}
-    first = ServerProcess("--token", "the-same-word", **how)
+    first = ServerProcess("--token", "the-same-word-again", **how)
     publisher = streamviz.Publisher(first.ingest, run="kept")
     second: ServerProcess | None = None
     try:
@@ -176,7 +176,7 @@ def test_an_open_page_gets_over_a_killed_server(look: Look, tmp_path: Path) -> N
             publisher.send({"m": float(step)}, step=step)
         viewer.page.get_by_text("connection lost 2 s ago").first.wait_for()
 
-        second = ServerProcess("--token", "the-same-word", **how)
+        second = ServerProcess("--token", "the-same-word-again", **how)
         started = monotonic_time()
         viewer.wait("streamviz.state().link === 'open' && panel('m').columns.x.length === 400")
         took = monotonic_time() - started

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from streamviz.wire.delivery import FIRST_WINDOW_BYTES, STALL_S, Incoming, Outgoing, Verdict
+from streamviz.wire.delivery import (
+    FIRST_WINDOW_BYTES,
+    MOST_STALL_S,
+    STALL_S,
+    Incoming,
+    Outgoing,
+    Verdict,
+)
 from streamviz.wire.frames import Ack, Span
 from streamviz.wire.parcels import Parcel
 
@@ -224,6 +231,28 @@ def test_a_stall_sends_everything_again() -> None:
     assert transmit(out) == [(1, 1)]
 
 
+def test_a_server_that_is_behind_is_not_sent_the_same_over_and_over() -> None:
+    """Each wait without progress is twice the one before, to a bound; progress makes it short."""
+    out = Outgoing(10 * SIZE)
+    out.needs_hello = False
+    for _ in range(2):
+        frame(out)
+    transmit(out, now=0.0)
+    now, waits = 0.0, []
+    while len(waits) < 6:
+        began = now
+        while not wants_hello(out):
+            now += 1.0
+            out.tick(now)
+        waits.append(now - began)
+        transmit(out, now=now)
+    assert waits == [STALL_S, 2 * STALL_S, 4 * STALL_S, 8 * STALL_S, MOST_STALL_S, MOST_STALL_S]
+
+    out.acknowledged(ack(1), now)
+    out.tick(now + STALL_S)
+    assert wants_hello(out)
+
+
 def test_nothing_under_way_is_no_stall() -> None:
     """Silence without anything to acknowledge is quiet."""
     out = Outgoing(10 * SIZE)
@@ -399,3 +428,27 @@ def test_a_server_may_know_more_than_was_left() -> None:
 
     assert out.is_empty
     assert (out.base_seq, out.held_rows) == (2, 0)
+
+
+def test_a_shelf_that_loses_what_it_had_becomes_a_gap() -> None:
+    """What cannot be read back is one gap of just its rows; the shelf starts anew after it."""
+    shelf = ListShelf()
+    out = Outgoing(3 * SIZE, shelf)
+    for _ in range(8):
+        frame(out, rows=2)
+    out.acknowledged(ack(0), 0.0)
+    shelf.parcels[0] = shelf.parcels[1]
+
+    gap = out.peek()
+    assert gap is not None
+    assert (gap.data, gap.seq, gap.last_seq, gap.reason) == (None, 0, 4, "spill lost")
+    assert (gap.row, gap.end_row, gap.span) == (0, 10, Span(0, 9, 0.0, 9.0))
+    # There is no more room in memory than before: the gap and what follows lie there anew.
+    assert [parcel.seq for parcel in shelf.parcels] == [0, 5]
+    sent = []
+    while not out.is_empty:
+        sent += transmit(out)
+        out.acknowledged(ack(sent[-1][1] + 1), 0.0)
+    assert sent == [(0, 4), (5, 5), (6, 6), (7, 7)]
+    assert (out.lost_rows, out.dropped_rows, out.spilled_rows) == (10, 0, 0)
+    assert shelf.parcels == []
