@@ -25,6 +25,7 @@ from streamviz.errors import AddressInUse, ConfigError
 from streamviz.ingest.collector import Collector
 from streamviz.ingest.holder import holder_of
 from streamviz.ingest.receiver import Receiver
+from streamviz.ingest.recording import Recording
 from streamviz.ingest.roster import Roster
 from streamviz.journal.history import History
 from streamviz.journal.recorder import Recorder
@@ -166,9 +167,10 @@ class Server:
             )
             self._bokeh: BokehServer | None = None
             self._bind_page(config)
-            if recorder is not None:
-                self._hub.want = collector.want
-                self._call_back(recorder, collector, store)
+            if recorder is not None and collector.recording is not None:
+                self._hub.want = collector.recording.want
+                self._call_back(recorder, collector.recording, store)
+                collector.settle()
             undo.pop_all()
         shown = "127.0.0.1" if is_any(config.host) else config.host
         shown = f"[{shown}]" if ":" in shown else shown
@@ -182,7 +184,7 @@ class Server:
         """How recording goes."""
         return self._dashboard.journal()
 
-    def _call_back(self, recorder: Recorder, collector: Collector, store: Store) -> None:
+    def _call_back(self, recorder: Recorder, recording: Recording, store: Store) -> None:
         """Bring back what the disk has, and note what a reader of the terminal should know."""
         for found in recorder.restore_all(store):
             if isinstance(found, str):
@@ -190,8 +192,7 @@ class Server:
             else:
                 self.runs += 1
                 self.notes += found.losses
-                collector.take_back(found, wall_time())
-        collector.settle()
+                recording.take_back(found, wall_time())
 
     def _bind_page(self, config: ServerConfig) -> None:
         ports = [0] if config.port == 0 else range(config.port, config.port + _PORTS_TRIED)

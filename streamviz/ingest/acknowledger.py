@@ -6,6 +6,7 @@ server no more than so many a second, whatever its size.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from streamviz.ingest.stream import Stream
@@ -64,12 +65,13 @@ class Acknowledger:
 
         Args:
             now: Monotonic time, seconds.
-            gathers: Whether those that come within a tenth of a second of one another are to go
-                together; else only those within that time of the last ones wait.
+            gathers: Whether they are to be gathered for a while; what waited for a commit has
+                been, so it waits for half as long, and only after others have just gone.
         """
         acks, self._at_once = self._at_once, []
         half_window = self.half_window = self._window() // 2
-        if (gathers or self.due) and now - self._acked_at >= ACK_EVERY_S:
+        pause_s = ACK_EVERY_S if gathers else ACK_EVERY_S / 2
+        if (gathers or self.due) and now - self._acked_at >= pause_s:
             self._acked_at = now
             due, self.due = self.due, {}
         else:
@@ -81,13 +83,15 @@ class Acknowledger:
             for name in due:
                 del self.due[name]
         for stream in due.values():
-            stream.unacknowledged_bytes = 0
+            logged = stream.logged
+            stream.unacknowledged_bytes = 0 if logged is None else logged.waiting_bytes
             acks.append((stream.peer, self._ack(stream.committed)))
         return acks
 
     def take_all(self) -> list[tuple[bytes, Ack]]:
         """Return all that are due, whenever the last were."""
-        return self.take(self._acked_at + ACK_EVERY_S, gathers=True)
+        now, self._acked_at = self._acked_at, -math.inf
+        return self.take(now, gathers=True)
 
     def _ack(self, next_seq: int) -> Ack:
         flush_ms = 1000 * self._streams() // FRAMES_PER_S

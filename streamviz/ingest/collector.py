@@ -7,7 +7,7 @@ the same store. Whatever a peer sends, only its own stream can suffer.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from streamviz.store.gaps import Gap as StoredGap
 from streamviz.store.store import Store
 from streamviz.store.table import Table
 from streamviz.wire.codec import decode
-from streamviz.wire.delivery import Verdict
+from streamviz.wire.delivery import BUFFER_FULL, SPILL_LOST, Verdict
 from streamviz.wire.frames import (
     Ack,
     Batch,
@@ -40,7 +40,6 @@ from streamviz.wire.frames import (
 
 if TYPE_CHECKING:
     from streamviz.journal.recorder import Recorder
-    from streamviz.journal.restore import Restored
 
 __all__ = ["Collector"]
 
@@ -50,13 +49,11 @@ PRESSED, MUCH_PRESSED, HARD_PRESSED = 0.7, 0.8, 0.9
 """Parts of the process's memory limit from which no new stream is let in, windows are at their
 least, and the oldest rows in full resolution go."""
 
-MAX_WANTED = 16
-"""Runs on the disk that viewers may wait for at a time."""
 _FORGET_S = 3600.0
 """How long a stream that ended or is gone stays known, for late frames of it."""
 
 _FORMER_SERVER, _REFUSED, _UNDELIVERED = "former server", "refused", "undelivered"
-_GAP_REASONS = {_FORMER_SERVER, _REFUSED, _UNDELIVERED, "buffer full", "outbox full"}
+_GAP_REASONS = {_FORMER_SERVER, _REFUSED, _UNDELIVERED, BUFFER_FULL, SPILL_LOST, "outbox full"}
 """Reasons that are counted by name: what a sender writes is not to grow the counters."""
 
 
@@ -64,6 +61,10 @@ class Collector:
     """Decodes frames, keeps delivery in order, writes the store, knows who is alive.
 
     Owner: the ingest thread. Holds one :class:`Stream` per stream, up to ``max_streams``.
+
+    Attributes:
+        recording: The journal, ``None`` when everything is kept in memory only.
+        rows_stored: Rows stored so far.
     """
 
     def __init__(
@@ -94,11 +95,10 @@ class Collector:
         self._max_streams = max_streams
         self._streams: dict[bytes, Stream] = {}
         self._workers = Workers(store, roster, counters)
-        self._recording = None if recorder is None else Recording(recorder, store, self._workers)
+        self.recording = None if recorder is None else Recording(recorder, store, self._workers)
         self._acks = Acknowledger(
             epoch=epoch, streams=lambda: len(self._streams), is_watched=is_watched
         )
-        self._wanted: deque[str] = deque(maxlen=MAX_WANTED)
         self._pressure = 0.0
         # Counted without the counters' lock, which is taken once a burst.
         self._tallies: defaultdict[str, int] = defaultdict(int)
@@ -150,7 +150,7 @@ class Collector:
     def _take_other(self, stream: Stream, frame: Frame, now: float) -> None:
         if isinstance(frame, Schema):
             table = self._store.open_table(stream.hello.run, frame.names)
-            number = None if self._recording is None else self._recording.number(stream, table)
+            number = None if self.recording is None else self.recording.number(stream, table)
             stream.tables[frame.schema] = table, number
         elif isinstance(frame, Heartbeat):
             self._take_heartbeat(stream, frame, now)
@@ -177,18 +177,18 @@ class Collector:
         elif family_of(hello) != family_of(stream.hello):
             self._refuse("another identity")
             return
-        if self._workers.note_config(hello) and self._recording is not None:
-            self._recording.config(hello.run)
+        if self._workers.note_config(hello) and self.recording is not None:
+            self.recording.config(hello.run)
         # Thousands of ranks say the same configuration: the run keeps it once.
         stream.peer, stream.hello = peer, hello._replace(config={})
         stream.tables.clear()
-        incoming = stream.incoming
-        before = incoming.next_seq, incoming.next_row
-        missing = incoming.hello(hello.base_seq, hello.base_row)
-        span = hello.base_span
-        if missing and span is not None:
-            self._draw_first(stream, span, missing, _FORMER_SERVER, now, before)
-        if incoming.next_seq != before[0]:
+        incoming, span = stream.incoming, hello.base_span
+        if hello.base_seq > incoming.next_seq:
+            if hello.base_row > incoming.next_row and span is not None:
+                self._speaker(stream, span.first_step, now)
+            missing = incoming.hello(hello.base_seq, hello.base_row)
+            if missing and span is not None:
+                self._draw_gap(stream, span, missing, _FORMER_SERVER, now)
             self._mark(stream)
         if stream.speaks_for is not None:
             self._workers.meet(stream.speaks_for, WorkerEvent.HEARTBEAT, now)
@@ -203,7 +203,7 @@ class Collector:
             JournalError: Its run's file cannot be used.
         """
         stream = Stream(peer, hello)
-        recording = self._recording
+        recording = self.recording
         stream.log = None if recording is None else recording.open(hello.run, now)
         recalled = recording is not None and stream.log is not None and recording.recall(stream)
         if not recalled or stream.worker is None:
@@ -213,12 +213,12 @@ class Collector:
         return stream
 
     def _mark(self, stream: Stream) -> None:
-        if self._recording is not None:
-            self._recording.mark(stream)
+        if self.recording is not None:
+            self.recording.mark(stream)
 
     def _note_changes(self) -> None:
-        if self._recording is not None:
-            self._recording.settle()
+        if self.recording is not None:
+            self.recording.settle()
         else:
             self._workers.changed.clear()
 
@@ -229,15 +229,14 @@ class Collector:
             # Its announcement was lost with a connection; it will be announced again.
             self._tallies["frames_ahead_total"] += 1
             return
-        incoming, recording = stream.incoming, self._recording
+        incoming, recording = stream.incoming, self.recording
         if recording is not None and not recording.takes(stream, frame.seq):
             self._tallies["frames_put_off_total"] += 1
             return
         worker = stream.speaks_for
         if worker is None and (frame.seq, frame.row) == (incoming.next_seq, incoming.next_row):
-            # Refused for want of room it has not been taken in.
             first_step = int.from_bytes(frame.batches[0].steps[:8], "little")
-            worker = self._decide(stream, first_step, now)
+            worker = self._speaker(stream, first_step, now)
         verdict = incoming.samples(frame.seq, frame.row, frame.rows)
         stream.unacknowledged_bytes += size
         if recording is None or verdict is not Verdict.ACCEPT:
@@ -250,7 +249,7 @@ class Collector:
                 if not self._store_batch(worker, table, batch):
                     refused = len(batch.steps) // 8
                     stored -= refused
-                    self._draw_gap(stream, _end_of(worker, now), refused, _REFUSED, now)
+                    self._draw_gap(stream, worker.end(now), refused, _REFUSED, now)
                 elif recording is not None:
                     recording.rows(stream, worker, number, batch)
             self._tallies["rows_received_total"] += stored
@@ -288,55 +287,43 @@ class Collector:
         return True
 
     def _take_gap(self, stream: Stream, gap: Gap, now: float) -> None:
-        recording = self._recording
+        recording = self.recording
         if recording is not None and not recording.takes(stream, gap.seq):
             self._tallies["frames_put_off_total"] += 1
             return
         incoming = stream.incoming
-        before = incoming.next_seq, incoming.next_row
+        if gap.seq <= incoming.next_seq <= gap.last_seq and gap.end_row > incoming.next_row:
+            self._speaker(stream, gap.span.first_step, now)
         verdict, missing = incoming.gap(gap.seq, gap.last_seq, gap.end_row)
         if recording is None or verdict is not Verdict.ACCEPT:
             self._acks.due[gap.stream] = stream
         if verdict is Verdict.ACCEPT:
             if missing:
-                self._draw_first(stream, gap.span, missing, gap.reason, now, before)
+                self._draw_gap(stream, gap.span, missing, gap.reason, now)
             self._mark(stream)
         elif verdict is Verdict.AHEAD:
             self._tallies["frames_ahead_total"] += 1
         elif verdict is Verdict.BROKEN:
             self._counters.add("frames_bad_total", reason="row numbers")
 
-    def _decide(self, stream: Stream, first_step: int, now: float) -> Worker:
-        worker = self._workers.decide(stream, first_step, now)
-        self._note_changes()
-        return worker
-
-    def _draw_first(
-        self,
-        stream: Stream,
-        span: Span,
-        rows: int,
-        reason: str,
-        now: float,
-        before: tuple[int, int],
-    ) -> None:
-        """Draw a gap that may be a stream's first sign.
+    def _speaker(self, stream: Stream, first_step: int, now: float) -> Worker:
+        """Return the worker a stream speaks for; ask before the stream's marks move.
 
         Raises:
-            StoreFull: Its worker would be one too many; the stream stands where it did before.
+            StoreFull: It would be one too many.
         """
-        try:
-            self._draw_gap(stream, span, rows, reason, now)
-        except StoreFull:
-            stream.incoming.next_seq, stream.incoming.next_row = before
-            raise
+        worker = stream.speaks_for
+        if worker is None:
+            worker = self._workers.decide(stream, first_step, now)
+            self._note_changes()
+        return worker
 
     def _draw_gap(self, stream: Stream, span: Span, rows: int, reason: str, now: float) -> None:
-        worker = stream.speaks_for or self._decide(stream, span.first_step, now)
+        worker = self._speaker(stream, span.first_step, now)
         gap = StoredGap(*span, rows, reason)
         self._store.add_gap(worker.run, worker.index, gap)
-        if self._recording is not None:
-            self._recording.gap(stream, worker, gap)
+        if self.recording is not None:
+            self.recording.gap(stream, worker, gap)
         worker.tally.missing += rows
         counted = reason if reason in _GAP_REASONS else "other"
         self._counters.add("gaps_total", reason=counted)
@@ -366,10 +353,10 @@ class Collector:
             end_row = max(stream.sent, incoming.next_row)
             _, missing = incoming.gap(incoming.next_seq, last_seq, end_row)
             if missing and worker is not None:
-                self._draw_gap(stream, _end_of(worker, now), missing, _UNDELIVERED, now)
+                self._draw_gap(stream, worker.end(now), missing, _UNDELIVERED, now)
         self._mark(stream)
-        if self._recording is not None:
-            self._recording.recorder.hurry()
+        if self.recording is not None:
+            self.recording.recorder.hurry()
         if worker is not None and stream.beat is not None and not is_spilled:
             stream.beat = worker.tally.let_go(stream.beat)
         # A forked child that ends leaves its rank alive.
@@ -386,10 +373,10 @@ class Collector:
         Args:
             now: Monotonic time, seconds.
         """
-        if self._recording is not None:
-            self._now_due(self._recording.recorder.turn(now))
+        if self.recording is not None:
+            self._now_due(self.recording.recorder.turn(now))
         # What waited for a commit has been gathered by that.
-        acks = self._acks.take(now, gathers=self._recording is None)
+        acks = self._acks.take(now, gathers=self.recording is None)
         self._tallies["acks_sent_total"] += len(acks)
         return acks
 
@@ -405,8 +392,8 @@ class Collector:
         Args:
             timeout_s: Most seconds to wait for the disk.
         """
-        if self._recording is not None:
-            self._now_due(self._recording.recorder.flush(timeout_s))
+        if self.recording is not None:
+            self._now_due(self.recording.recorder.flush(timeout_s))
         return self._acks.take_all()
 
     def tick(self, mono: float) -> None:
@@ -418,39 +405,6 @@ class Collector:
         self._workers.tick(mono)
         self.settle()
         self._forget()
-
-    def want(self, run: str) -> None:
-        """Ask for a run to be called back from the disk; callable from any thread.
-
-        Of many wishes at once the oldest are forgotten: who looks at such a run asks again.
-        """
-        self._wanted.append(run)
-
-    def call_back(self, now: float) -> None:
-        """Call back one of the runs that were asked for.
-
-        Args:
-            now: Wall time, seconds since the epoch.
-        """
-        if not self._wanted:
-            return
-        run = self._wanted.popleft()
-        if self._recording is None or run in self._store.runs():
-            return
-        try:
-            self._recording.open(run, now)
-        except (StoreFull, JournalError) as error:
-            _log.warning("run %r stays on the disk: %s", run, error)
-
-    def take_back(self, restored: Restored, now: float) -> None:
-        """Let a run be known that was called back from the disk.
-
-        Args:
-            restored: The run.
-            now: Wall time, seconds since the epoch.
-        """
-        if self._recording is not None:
-            self._recording.take_back(restored, now)
 
     def settle(self) -> None:
         """Publish the counts, and the runs in which a worker appeared or changed its state.
@@ -493,9 +447,3 @@ class Collector:
 
     def _refuse(self, reason: str) -> None:
         self._counters.add("streams_refused_total", reason=reason)
-
-
-def _end_of(worker: Worker, now: float) -> Span:
-    """Return the place after a worker's last step."""
-    step = worker.last_step or 0
-    return Span(step, step, now, now)

@@ -34,6 +34,9 @@ _QUEUE_FRAMES = 64
 _BURST = 256
 """Frames taken before acknowledgements and the clock get their turn."""
 _POLL_MS = 20
+_COMMIT_POLL_MS = 2
+"""The same while something is on its way to the disk: a publisher whose window is full waits for
+the word that it is there."""
 TICK_S = 0.25
 _MEASURE_S = 1.0
 """How often to look how much memory this process takes."""
@@ -185,7 +188,7 @@ class Receiver:
         try:
             ticked_at = measured_at = 0.0
             while not self._stopping.is_set():
-                self._socket.poll(_POLL_MS)
+                self._socket.poll(self._poll_ms())
                 before = self._collector.rows_stored
                 self._take_burst()
                 if self._collector.rows_stored > before:
@@ -200,7 +203,8 @@ class Receiver:
                 if now - ticked_at >= TICK_S:
                     ticked_at = now
                     self._collector.tick(now)
-                    self._collector.call_back(wall_time())
+                    if self._collector.recording is not None:
+                        self._collector.recording.call_back(wall_time())
                 if now - measured_at >= _MEASURE_S:
                     measured_at = now
                     self._collector.press(self._memory.share())
@@ -211,6 +215,11 @@ class Receiver:
             raise
         finally:
             self._let_go(100)
+
+    def _poll_ms(self) -> int:
+        recording = self._collector.recording
+        is_committing = recording is not None and recording.recorder.is_committing
+        return _COMMIT_POLL_MS if is_committing else _POLL_MS
 
     def _take_burst(self) -> None:
         """Take what is there, up to a burst."""

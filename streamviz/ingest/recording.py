@@ -6,9 +6,10 @@ Law: a stream that the disk knows goes on at the disk's marks, whoever was its s
 from __future__ import annotations
 
 import logging
+from collections import deque
 from typing import TYPE_CHECKING
 
-from streamviz.errors import DamagedFile, StoreFull
+from streamviz.errors import DamagedFile, JournalError, StoreFull
 from streamviz.ingest.stream import Stream, Worker
 from streamviz.ingest.workers import Workers
 from streamviz.journal.entries import WorkerRow
@@ -26,6 +27,8 @@ __all__ = ["Recording"]
 
 _log = logging.getLogger("streamviz.ingest")
 
+MAX_WANTED = 16
+"""Runs on the disk that viewers may wait for at a time."""
 MAX_STREAMS_PER_RUN = 200_000
 """Streams of a run that its file remembers: ten times what may be there at once. Each has brought
 rows of its own."""
@@ -44,6 +47,7 @@ class Recording:
         """
         self.recorder = recorder
         self.room = recorder.room
+        self._wanted: deque[str] = deque(maxlen=MAX_WANTED)
         self._store = store
         self._workers = workers
 
@@ -71,6 +75,27 @@ class Recording:
             _log.warning("%s", sentence)
         self.take_back(restored, now)
         return self.recorder.log(run)
+
+    def want(self, run: str) -> None:
+        """Ask for a run to be called back from the disk; callable from any thread.
+
+        Of many wishes at once the oldest are forgotten: who looks at such a run asks again.
+        """
+        self._wanted.append(run)
+
+    def call_back(self, now: float) -> None:
+        """Call back one of the runs that were asked for.
+
+        Args:
+            now: Wall time, seconds since the epoch.
+        """
+        if not self._wanted:
+            return
+        run = self._wanted.popleft()
+        try:
+            self.open(run, now)
+        except (StoreFull, JournalError) as error:
+            _log.warning("run %r stays on the disk: %s", run, error)
 
     def take_back(self, restored: Restored, now: float) -> None:
         """Let the workers of a run that was called back be known.

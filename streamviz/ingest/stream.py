@@ -12,7 +12,7 @@ from streamviz.journal.entries import WorkerRow
 from streamviz.journal.runlog import LoggedStream, RunLog
 from streamviz.store.table import Table
 from streamviz.wire.delivery import Incoming
-from streamviz.wire.frames import Heartbeat, Hello
+from streamviz.wire.frames import Heartbeat, Hello, Span
 
 __all__ = ["ENDED_WELL", "NEW_ATTEMPT", "Stream", "Worker", "worker_of"]
 
@@ -58,6 +58,15 @@ class Worker:
     def family(self) -> bytes:
         """The stream of the process, or of the one it was forked from, whose line this is."""
         return self.hello.parent or self.hello.stream
+
+    def end(self, now: float) -> Span:
+        """Return the place after its last step.
+
+        Args:
+            now: Wall time, seconds since the epoch.
+        """
+        step = self.last_step or 0
+        return Span(step, step, now, now)
 
     def info(self) -> WorkerInfo:
         """Return a snapshot."""

@@ -92,6 +92,11 @@ class Recorder:
         """How it goes; callable from any thread."""
         return self._writer.state
 
+    @property
+    def is_committing(self) -> bool:
+        """Whether something is on its way to a disk that takes it."""
+        return self.room.taken > self.room.unsealed and self.state.kind == "ok"
+
     def pending(self, run: str) -> list[TableRows] | None:
         """Return a run's rows that are committed and not chunked; callable from any thread.
 
@@ -231,7 +236,7 @@ class Recorder:
         while done:
             bundle = done.popleft()
             bundle.log.committed(bundle)
-            moved.extend(logged.stream for logged, _ in bundle.moved)
+            moved.extend(logged.stream for logged, _, _ in bundle.moved)
         return moved
 
     def _seal(self, now: float) -> None:

@@ -44,6 +44,21 @@ class LoggedStream:
     """Rows it has sent in all, by its last heartbeat."""
     committed: int = 0
     """``next_seq`` on the disk."""
+    logged_bytes: int = 0
+    """Bytes of rows since the last bundle."""
+    sealed_bytes: int = 0
+    """Bytes of rows that are under way to the disk."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of rows that are not on the disk."""
+        return self.logged_bytes + self.sealed_bytes
+
+    def seal(self) -> int:
+        """Let its rows be under way; return their bytes."""
+        size, self.logged_bytes = self.logged_bytes, 0
+        self.sealed_bytes += size
+        return size
 
     def row(self) -> StreamRow:
         """Return it as the file wants it."""
@@ -68,8 +83,8 @@ class Bundle:
     """Everything else."""
     streams: list[StreamRow]
     """Every stream that the commit moves, as it is then."""
-    moved: list[tuple[LoggedStream, int]]
-    """The same with their ``next_seq``, to be acknowledged."""
+    moved: list[tuple[LoggedStream, int, int]]
+    """The same with their ``next_seq``, to be acknowledged, and the bytes of their rows."""
     size: int
 
 
@@ -202,7 +217,9 @@ class RunLog:
         )
         self._parts += (header, steps, times, values)
         self._moved[logged] = None
-        self._add(len(header) + 2 * len(steps) + len(values))
+        size = len(header) + 2 * len(steps) + len(values)
+        logged.logged_bytes += size
+        self._add(size)
 
     def mark(self, logged: LoggedStream) -> None:
         """Note that a stream moved by something else than rows, or speaks for another worker."""
@@ -254,7 +271,7 @@ class RunLog:
                 config=news.config,
             ),
             streams=[logged.row() for logged in moved],
-            moved=[(logged, logged.incoming.next_seq) for logged in moved],
+            moved=[(logged, logged.incoming.next_seq, logged.seal()) for logged in moved],
             size=size,
         )
 
@@ -263,5 +280,6 @@ class RunLog:
         self.in_flight = False
         self.is_new = False
         self._room.taken -= bundle.size
-        for logged, next_seq in bundle.moved:
+        for logged, next_seq, size in bundle.moved:
             logged.committed = max(logged.committed, next_seq)
+            logged.sealed_bytes -= size

@@ -43,7 +43,7 @@ RETRY_S = 5.0
 OPEN_FILES = 64
 """Files of runs that are open at a time: three descriptors each."""
 _REST_S = 1.0
-_QUIET_S = 0.02
+_QUIET_S = 0.06
 """How long no commit may come before a checkpoint takes its turn."""
 _HOUSEKEEPING_S = 10.0
 _STOP_CHECKPOINT_S = 1.5

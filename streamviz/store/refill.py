@@ -17,7 +17,7 @@ __all__ = ["Refill"]
 class Refill:
     """Fills one table that is empty, under the store's lock."""
 
-    def __init__(self, table: Table, lock: threading.RLock) -> None:  # type: ignore[valid-type]
+    def __init__(self, table: Table, lock: threading.RLock) -> None:
         """Get it from :meth:`streamviz.store.store.Store.refill`."""
         self._table = table
         self._lock = lock

@@ -107,7 +107,8 @@ class World:
         for found in self.recorder.restore_all(ingest.store):
             assert not isinstance(found, str)
             assert found.losses == []
-            ingest.collector.take_back(found, ingest.now)
+            assert ingest.collector.recording is not None
+            ingest.collector.recording.take_back(found, ingest.now)
         self.recorder.start()
         return ingest
 

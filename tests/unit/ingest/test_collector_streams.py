@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
 from handmade_frames import Ingest, Speaker, batch, stream_id
 
-from streamviz.ingest.collector import (
+from streamviz.ingest.acknowledger import (
     ACK_EVERY_S,
     LEAST_WINDOW_BYTES,
     MOST_FLUSH_MS,
@@ -329,7 +330,7 @@ def test_too_many_streams_are_refused() -> None:
     [({"max_workers": 1}, "too many workers"), ({"max_runs": 1}, "too many runs")],
     ids=["workers", "runs"],
 )
-def test_a_full_store_refuses_and_goes_on(caps: dict[str, int], reason: str) -> None:
+def test_a_full_store_refuses_and_goes_on(caps: dict[str, Any], reason: str) -> None:
     """A worker or run past the store's caps is refused by reason; the others go on."""
     ingest = Ingest(**caps)
     first = Speaker(ingest, 1, run="run").meet()
@@ -439,7 +440,7 @@ def test_pace_and_window_follow_the_number_of_streams() -> None:
     ingest.collector._streams = dict.fromkeys(
         map(stream_id, range(100_000)), ingest.collector._streams[stream_id(1)]
     )
-    last = ingest.collector._ack(0)
+    last = ingest.collector._acks._ack(0)
     assert (last.flush_ms, last.window) == (MOST_FLUSH_MS, LEAST_WINDOW_BYTES)
 
 

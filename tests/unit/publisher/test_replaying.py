@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from memory_transport import MemoryTransport
 
 from streamviz.clock import monotonic_time, wall_time
-from streamviz.ingest.collector import WINDOW_BYTES
+from streamviz.ingest.acknowledger import WINDOW_BYTES
 from streamviz.publisher import line as line_module
 from streamviz.publisher import replay as replay_module
 from streamviz.publisher.framer import FRAME_BYTES
