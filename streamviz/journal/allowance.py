@@ -5,7 +5,9 @@ Law: the oldest run's full resolution goes first; what was deleted is counted.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from streamviz.counters import Counters
@@ -61,11 +63,15 @@ class Allowance:
             return used
         excess = min(used - self._allowed + self._allowed // _SLACK, _AT_ONCE_BYTES)
         by_path = {writer.path: writer for writer in writers.values()}
-        for _, _, path in sorted(sizes):
+        for written, _, path in sorted(sizes):
             freed = self._shrink(path, by_path.get(path), excess)
+            if path not in by_path:
+                # Shortening it has not made it newer.
+                with suppress(OSError):  # gone meanwhile
+                    os.utime(path, (written, written))
             if freed:
                 self._counters.add("journal_shed_bytes_total", freed)
-                return used - freed
+                return self.measure()
         self._idle_until = now + _IDLE_S
         return used
 

@@ -33,7 +33,7 @@ def write(directory: Path, run: str, written: float) -> int:
 
 
 def test_the_oldest_run_gives_way_first(tmp_path: Path) -> None:
-    """Over the limit the run written longest ago is shortened, until it is enough or nothing may go."""
+    """Over the limit the run written longest ago is shortened, until that is enough."""
     counters = Counters()
     size = write(tmp_path, "old", 1000.0)
     write(tmp_path, "new", 2000.0)
