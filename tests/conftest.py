@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from serving import ServerProcess
@@ -20,6 +21,21 @@ def keys_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         for name in [name for name in os.environ if name.startswith("STREAMVIZ_JOIN")]:
             patch.delenv(name)
         yield
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., ServerProcess]]:
+    """Start real servers, as :class:`ServerProcess` does; who still runs at the end is killed."""
+    started: list[ServerProcess] = []
+
+    def start(*arguments: str, **how: Any) -> ServerProcess:
+        started.append(ServerProcess(*arguments, **how))
+        return started[-1]
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.kill()
 
 
 @pytest.fixture

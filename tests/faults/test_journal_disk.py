@@ -16,6 +16,7 @@ import streamviz
 from streamviz.clock import monotonic_time
 
 Outcome = Callable[[int, str], None]
+Serve = Callable[..., ServerProcess]
 BACK_S = 15.0
 """A disk is asked again every 5 s."""
 
@@ -64,10 +65,10 @@ def send(publisher: streamviz.Publisher, first: int, rows: int) -> int:
 
 
 def test_a_full_disk_stops_acknowledging_and_nothing_else(
-    small_disk: Path, outcome: Outcome
+    serve: Serve, small_disk: Path, outcome: Outcome
 ) -> None:
     """The page goes on, the publishers keep their rows, and all is stored once there is room."""
-    server = ServerProcess(data_dir=small_disk / "data")
+    server = serve(data_dir=small_disk / "data")
     publisher = streamviz.Publisher(server.ingest, run="full")
     step = 0
     while journal(server)["kind"] == "ok":
@@ -85,7 +86,7 @@ def test_a_full_disk_stops_acknowledging_and_nothing_else(
     wait_until(lambda: journal(server)["kind"] == "ok", "it says that it goes on")
     server.kill()
 
-    after = ServerProcess(data_dir=small_disk / "data")
+    after = serve(data_dir=small_disk / "data")
     [series] = after.series("full", "step")
     gaps = after.get("/api/v1/status")["counters"]["gap_rows_total"]
     after.stop()
@@ -99,7 +100,7 @@ def test_a_disk_that_may_not_be_written_is_refused_at_the_start(small_disk: Path
     """A server that could acknowledge nothing says so in one line instead of starting."""
     remount(small_disk, "ro")
 
-    refused = serve(small_disk / "data")
+    refused = refused_serve(small_disk / "data")
 
     assert refused.returncode == 1
     [line] = refused.stderr.splitlines()
@@ -108,11 +109,11 @@ def test_a_disk_that_may_not_be_written_is_refused_at_the_start(small_disk: Path
 
 
 def test_a_data_directory_that_is_moved_away_is_waited_for(
-    tmp_path: Path, outcome: Outcome
+    serve: Serve, tmp_path: Path, outcome: Outcome
 ) -> None:
     """Nothing is acknowledged into files that nobody will find; put back, all is stored."""
     data, aside = tmp_path / "data", tmp_path / "aside"
-    server = ServerProcess(data_dir=data)
+    server = serve(data_dir=data)
     publisher = streamviz.Publisher(server.ingest, run="moved")
     send(publisher, 0, 100)
     assert publisher.flush(10)
@@ -129,30 +130,32 @@ def test_a_data_directory_that_is_moved_away_is_waited_for(
     publisher.close()
     server.kill()
 
-    after = ServerProcess(data_dir=data)
+    after = serve(data_dir=data)
     [series] = after.series("moved", "step")
     after.stop()
     assert series["step"] == series["value"] == list(range(200))
     outcome(42, "moved away and back: 0 of 200 rows lost, drawn meanwhile")
 
 
-def test_two_servers_do_not_share_a_directory(tmp_path: Path, outcome: Outcome) -> None:
+def test_two_servers_do_not_share_a_directory(
+    serve: Serve, tmp_path: Path, outcome: Outcome
+) -> None:
     """The second is refused in one line that names the first; a killed one leaves no lock."""
-    first = ServerProcess(data_dir=tmp_path)
+    first = serve(data_dir=tmp_path)
 
-    refused = serve(tmp_path)
+    refused = refused_serve(tmp_path)
 
     assert refused.returncode == 1
     [line] = refused.stderr.splitlines()
     assert f"process {first.process.pid}" in line
     assert str(tmp_path) in line
     first.kill()
-    second = ServerProcess(data_dir=tmp_path)
+    second = serve(data_dir=tmp_path)
     assert second.stop() == 0
     outcome(38, "the second server ends with one line that names the first one's process")
 
 
-def serve(data: Path) -> subprocess.CompletedProcess[str]:
+def refused_serve(data: Path) -> subprocess.CompletedProcess[str]:
     """Start a server that is to be refused."""
     return subprocess.run(
         [

@@ -14,22 +14,23 @@ from serving import ServerProcess
 from streamviz.clock import monotonic_time
 from streamviz.journal.history import History
 
-KILLS = 8
+KILLS = 6
 OPEN_S = 5.0
 STOP_S = 5.0
 
 Outcome = Callable[[int, str], None]
+Serve = Callable[..., ServerProcess]
 
 
 def test_every_acknowledged_frame_survives_a_kill_in_a_commit(
-    tmp_path: Path, outcome: Outcome
+    serve: Serve, tmp_path: Path, outcome: Outcome
 ) -> None:
     """Killed at any moment of a flood of commits, a server has all that it acknowledged."""
     chance, sender = random.Random(34), FrameSender("flood")
     ingest, slowest_s = "tcp://127.0.0.1:0", 0.0
     for life in range(KILLS + 1):
         began = monotonic_time()
-        server = ServerProcess(ingest=ingest, data_dir=tmp_path)
+        server = serve(ingest=ingest, data_dir=tmp_path)
         slowest_s, ingest = max(slowest_s, monotonic_time() - began), server.ingest
         if life:
             steps = stored(server, tmp_path)
@@ -58,10 +59,12 @@ def stored(server: ServerProcess, data: Path) -> list[int]:
     return steps
 
 
-def test_a_server_told_to_end_in_a_write_ends_well(tmp_path: Path, outcome: Outcome) -> None:
+def test_a_server_told_to_end_in_a_write_ends_well(
+    serve: Serve, tmp_path: Path, outcome: Outcome
+) -> None:
     """SIGTERM in a flood: exit code 0 within 5 s, and all that was acknowledged is there."""
     sender = FrameSender("flood")
-    server = ServerProcess(data_dir=tmp_path)
+    server = serve(data_dir=tmp_path)
     with dealer(server.ingest) as socket:
         sender.greet(socket)
         ended: list[int] = []
@@ -76,7 +79,7 @@ def test_a_server_told_to_end_in_a_write_ends_well(tmp_path: Path, outcome: Outc
                 stopping.join(0.1)
         stopped_s = monotonic_time() - began
         sender.hear(socket, 100)
-    after = ServerProcess(data_dir=tmp_path)
+    after = serve(data_dir=tmp_path)
     steps = stored(after, tmp_path)
     after.stop()
 

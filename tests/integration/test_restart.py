@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import pytest
 from serving import ServerProcess, wait_until
 
 import streamviz
+
+Serve = Callable[..., ServerProcess]
 
 
 @pytest.fixture
@@ -44,10 +46,10 @@ def picture(server: ServerProcess, run: str) -> dict[str, Any]:
 
 
 def test_the_picture_is_the_same_after_a_kill(
-    data: Path, publishers: list[streamviz.Publisher]
+    serve: Serve, data: Path, publishers: list[streamviz.Publisher]
 ) -> None:
     """Runs, ranks, attempts, metrics and values: all as before, those that ended and the live."""
-    first = ServerProcess(data_dir=data)
+    first = serve(data_dir=data)
     for attempt in range(2):
         with streamviz.Publisher(first.ingest, run="ended", config={"lr": 0.1}) as publisher:
             for step in range(50 * attempt, 100):
@@ -65,7 +67,7 @@ def test_the_picture_is_the_same_after_a_kill(
     before = {run: picture(first, run) for run in ("ended", "live")}
     first.kill()
 
-    second = ServerProcess(ingest=first.ingest, data_dir=data)
+    second = serve(ingest=first.ingest, data_dir=data)
     after = {run: picture(second, run) for run in ("ended", "live")}
     states = [worker["state"] for worker in second.workers("ended")]
     assert after == before
@@ -85,9 +87,9 @@ def test_the_picture_is_the_same_after_a_kill(
     assert second.stop() == 0
 
 
-def test_what_memory_refuses_stays_on_the_disk_until_it_is_wanted(data: Path) -> None:
+def test_what_memory_refuses_stays_on_the_disk_until_it_is_wanted(serve: Serve, data: Path) -> None:
     """A start says what it left on the disk; a process of such a run calls it back."""
-    first = ServerProcess(data_dir=data)
+    first = serve(data_dir=data)
     names = [f"m{i}" for i in range(300)]
     publisher = streamviz.Publisher(first.ingest, run="early")
     for step in range(30):
@@ -99,7 +101,7 @@ def test_what_memory_refuses_stays_on_the_disk_until_it_is_wanted(data: Path) ->
         assert late.flush(10)
     assert first.stop() == 0
 
-    second = ServerProcess("--memory", "1MiB", ingest=first.ingest, data_dir=data)
+    second = serve("--memory", "1MiB", ingest=first.ingest, data_dir=data)
     assert any(line.startswith("note: 1 run") for line in second.lines), second.lines
     assert second.workers("late") != []
     publisher.send({"m0": -1.0}, step=30)

@@ -25,7 +25,17 @@ def write(directory: Path, run: str, written: float) -> int:
     steps = np.arange(ROWS)
     values = np.random.default_rng(0).normal(size=(ROWS, 1))
     file.checkpoint(
-        [TableRows(table=0, worker=0, first=0, steps=steps, times=steps * 1.0, values=values)], None
+        [
+            TableRows(
+                table=0,
+                worker=0,
+                first=0,
+                steps=steps,
+                times=steps.astype(np.float64),
+                values=values,
+            )
+        ],
+        None,
     )
     file.close()
     os.utime(path, (written, written))
