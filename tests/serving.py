@@ -11,6 +11,7 @@ import sys
 import threading
 import urllib.parse
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -105,15 +106,13 @@ class ServerProcess:
 
     def get(self, path: str, **query: object) -> Any:
         """Return the JSON that a path answers, whatever the status."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         prefix = urllib.parse.urlsplit(self.page).path.rstrip("/")
+        target = f"{prefix}{path}?{urllib.parse.urlencode(query)}"
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        connection.request(
-            "GET", f"{prefix}{path}?{urllib.parse.urlencode(query)}", headers=headers
-        )
-        body = connection.getresponse().read()
-        connection.close()
-        return json.loads(body)
+        # Closed also when the server is taken away in the middle of its answer.
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+            connection.request("GET", target, headers=headers)
+            return json.loads(connection.getresponse().read())
 
     def workers(self, run: str) -> list[dict[str, Any]]:
         """Return a run's workers, none if there is no such run yet."""

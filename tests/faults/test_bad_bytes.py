@@ -53,7 +53,7 @@ def test_a_million_damaged_frames_hurt_nobody(outcome: Callable[[int, str], None
     outcome(
         15,
         f"{MUTANTS:,} damaged frames in {seconds:.0f} s of CPU: {sum(refused.values()):,} refused "
-        "for one of six reasons, the others held nothing illegal; the stream beside them whole",
+        "for one of six reasons, the others were frames; the stream beside them whole",
     )
 
 
@@ -102,33 +102,37 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_refused_at_once(name: str, outcome: Callable[[int, str], None]) -> None:
+def test_a_bomb_is_refused_at_once(outcome: Callable[[int, str], None]) -> None:
     """What is small on the wire and large in memory is refused before it is built."""
-    data = headed(BOMBS[name])
-    assert len(data) <= MAX_FRAME_BYTES
-    fastest_s = float("inf")
-    for _ in range(7):
-        began = time.process_time()
-        with pytest.raises(DecodeError):
-            decode(data)
-        fastest_s = min(fastest_s, time.process_time() - began)
-    tracemalloc.start()
-    try:
-        with pytest.raises(DecodeError):
-            decode(data)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    slowest_s = largest = 0.0
+    for name, body in BOMBS.items():
+        data = headed(body)
+        assert len(data) <= MAX_FRAME_BYTES, name
+        fastest_s = min(refuse(data) for _ in range(7))
+        tracemalloc.start()
+        try:
+            refuse(data)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak <= BOMB_BYTES + len(data), name
+        # The promise is of a machine that does nothing else.
+        assert fastest_s <= 5 * BOMB_S, name
+        slowest_s, largest = max(slowest_s, fastest_s), max(largest, peak)
 
-    assert peak <= BOMB_BYTES + len(data)
-    assert fastest_s <= 5 * BOMB_S  # the promise is of a machine that does nothing else
-    if name == "what is just not large":  # the dearest of them
-        outcome(
-            17,
-            f"{len(BOMBS)} bombs of up to 1 MiB refused; the dearest took {fastest_s * 1e3:.1f} ms "
-            f"and {peak / 1e6:.1f} MB",
-        )
+    outcome(
+        17,
+        f"{len(BOMBS)} bombs of up to 1 MiB refused within {slowest_s * 1e3:.1f} ms and "
+        f"{largest / 1e6:.1f} MB each",
+    )
+
+
+def refuse(data: bytes) -> float:
+    """Return for how many seconds of CPU some bytes kept the decoder before it refused them."""
+    began = time.process_time()
+    with pytest.raises(DecodeError):
+        decode(data)
+    return time.process_time() - began
 
 
 def test_another_version_is_named_and_read_by_nobody(outcome: Callable[[int, str], None]) -> None:
