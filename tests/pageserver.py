@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,6 @@ from bokeh.server.server import Server
 from screen import Screen
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.ioloop import IOLoop
-from tornado.queues import QueueEmpty
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from streamviz.counters import Counters
@@ -80,16 +79,15 @@ class PageServer:
         return channel
 
     async def hang_up(self) -> None:
-        """Close every channel, and see both ends close: a socket left to the collector warns."""
+        """Close every channel, and see the server's end close too."""
+        streams = [channel.protocol.stream for channel in self.channels if channel.protocol]
         for channel in self.channels:
             channel.close()
-            stream = None if channel.protocol is None else channel.protocol.stream
-            while stream is not None and not stream.closed():
-                with suppress(QueueEmpty):
-                    channel.read_queue.get_nowait()  # else its reader waits for room
-                await asyncio.sleep(0)
         while self.dashboard.hub.viewers:
             await asyncio.sleep(0)
+        for stream in streams:
+            if stream is not None:
+                stream.close()  # what the answer to the goodbye would do a moment later
 
 
 @asynccontextmanager
