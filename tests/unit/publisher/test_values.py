@@ -136,7 +136,7 @@ def test_a_number_is_taken(value: object, expected: float) -> None:
     assert same(capture(value), expected)
 
 
-@pytest.mark.parametrize(("value", "reason"), UNUSABLE, ids=lambda value: repr(value)[:24])
+@pytest.mark.parametrize(("value", "reason"), UNUSABLE, ids=lambda value: repr(value)[:15])
 def test_what_is_no_number_says_why(value: object, reason: str) -> None:
     """What cannot be used is refused in the words it is counted under."""
     with pytest.raises(Unusable) as caught:
