@@ -109,12 +109,8 @@ def test_a_bomb_is_refused_at_once(outcome: Callable[[int, str], None]) -> None:
         data = headed(body)
         assert len(data) <= MAX_FRAME_BYTES, name
         fastest_s = min(refuse(data) for _ in range(7))
-        tracemalloc.start()
-        try:
-            refuse(data)
-            peak = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+        # Keys are interned: now and then the interpreter doubles its own table of names in one.
+        peak = min(peak_of_refusing(data) for _ in range(3))
         assert peak <= BOMB_BYTES + len(data), name
         # The promise is of a machine that does nothing else.
         assert fastest_s <= 5 * BOMB_S, name
@@ -125,6 +121,16 @@ def test_a_bomb_is_refused_at_once(outcome: Callable[[int, str], None]) -> None:
         f"{len(BOMBS)} bombs of up to 1 MiB refused within {slowest_s * 1e3:.1f} ms and "
         f"{largest / 1e6:.1f} MB each",
     )
+
+
+def peak_of_refusing(data: bytes) -> int:
+    """Return how many bytes of memory the decoder took at most before it refused some bytes."""
+    tracemalloc.start()
+    try:
+        refuse(data)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def refuse(data: bytes) -> float:
