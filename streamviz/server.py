@@ -11,7 +11,7 @@ import secrets
 import signal
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -45,6 +45,10 @@ from streamviz.store.store import Store
 from streamviz.views.access import Door
 from streamviz.views.dashboard import Dashboard, routes, settings
 from streamviz.views.hub import Hub
+from streamviz.views.layouts import read_layout
+from streamviz.watch import WatchConfig, Watchman
+from streamviz.watch.actions import Messenger
+from streamviz.watch.keeping import AlertFiles
 
 __all__ = ["DISK_BYTES", "Server", "ServerConfig"]
 
@@ -81,11 +85,17 @@ class ServerConfig:
     token: str | None = None
     """What readers must know; ``None`` makes one, ``""`` asks for none."""
     allow_hosts: tuple[str, ...] = ()
+    allow_frames: tuple[str, ...] = ()
+    """Origins whose pages may show the page within them."""
     insecure: bool = False
     """Whether plaintext is taken in, and addresses may be open to others without encryption."""
     tls_cert: str | None = None
     tls_key: str | None = None
     behind_proxy: bool = False
+    layout: Path | None = None
+    """A file that says which charts stand on the page."""
+    watch: WatchConfig = field(default_factory=WatchConfig)
+    """Rules for alerts, and who is told of them."""
 
 
 class Server:
@@ -128,7 +138,23 @@ class Server:
                 undo.callback(recorder.stop)
             history = None if recorder is None else History(recorder.directory, recorder.pending)
             journal = partial(_state_of, recorder)
-            self._hub = Hub(store, roster, counters, history=history, journal=journal)
+            self._messenger = Messenger(config.watch.webhook, config.watch.command, counters)
+            self._watchman = Watchman(
+                store,
+                roster,
+                counters,
+                config.watch,
+                files=None if config.data_dir is None else AlertFiles(config.data_dir),
+                act=self._messenger.tell,
+            )
+            self._hub = Hub(
+                store,
+                roster,
+                counters,
+                history=history,
+                journal=journal,
+                told=self._watchman.told,
+            )
             collector = Collector(
                 store,
                 roster,
@@ -155,6 +181,7 @@ class Server:
                 prefix=config.prefix,
                 shares=Shares(home()),
                 behind_proxy=config.behind_proxy,
+                frames=config.allow_frames,
             )
             self._dashboard = Dashboard(
                 store=store,
@@ -164,6 +191,7 @@ class Server:
                 door=door,
                 history=history,
                 journal=journal,
+                layout=None if config.layout is None else read_layout(config.layout),
             )
             self._bokeh: BokehServer | None = None
             self._bind_page(config)
@@ -243,6 +271,8 @@ class Server:
         self._hub.start(loop)
         if self._recorder is not None:
             self._recorder.start()
+        self._messenger.start()
+        self._watchman.start()
         self._receiver.start()
         try:
             await stop.wait()
@@ -253,6 +283,8 @@ class Server:
 
     def _stop_ingest(self) -> None:
         self._receiver.stop()
+        self._watchman.stop()
+        self._messenger.stop()
         if self._recorder is not None:
             self._recorder.stop()
 

@@ -14,6 +14,7 @@ from streamviz.ingest.roster import Roster, WorkerInfo
 from streamviz.journal.recorder import Recorder
 from streamviz.store.gaps import Gap as StoredGap
 from streamviz.store.store import Store
+from streamviz.wire.bodies import pack_body
 from streamviz.wire.codec import encode
 from streamviz.wire.frames import (
     Ack,
@@ -23,6 +24,7 @@ from streamviz.wire.frames import (
     Gap,
     Heartbeat,
     Hello,
+    Item,
     Samples,
     Schema,
     Span,
@@ -208,6 +210,14 @@ class Speaker:
     def send(self, *steps: int, value: float = 1.0) -> bytes:
         """Send one value for each of some steps."""
         return self.samples(batch(steps, [[value]] * len(steps)))
+
+    def item(self, step: int, name: str = "here", kind: str = "mark", **body: object) -> bytes:
+        """Send a numbered item."""
+        seq, row = self.seq, self.row
+        self.seq += 1
+        self.row += 1
+        about = (kind, name, step, float(step), pack_body(body))
+        return self.say(Item(self.stream, seq, self.ingest.now, 0.0, row, *about))
 
     def gap(self, rows: int, span: Span, *, frames: int = 1, reason: str = "buffer full") -> bytes:
         """Say that the next frames will never come."""

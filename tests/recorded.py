@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from streamviz.journal.directory import run_path
-from streamviz.journal.entries import Commit, StreamRow, TableRows, WorkerRow
+from streamviz.journal.entries import Commit, ItemRow, StreamRow, TableRows, WorkerRow
 from streamviz.journal.records import Record, pack
 from streamviz.journal.runfile import RunFile
 from streamviz.store.gaps import Gap
@@ -81,6 +81,14 @@ class RunMaker:
     def gap(self, worker: int, gap: Gap) -> None:
         """Add a gap."""
         self.file.commit(Commit(gaps=[(worker, gap)]))
+
+    def items(self, *rows: ItemRow) -> None:
+        """Add items."""
+        self.file.commit(Commit(items=rows))
+
+    def facts(self, facts: dict[str, object], meshes: dict[int, dict[str, int]]) -> None:
+        """Say what is known besides rows."""
+        self.file.commit(Commit(facts=facts, meshes=meshes))
 
     def close(self) -> Path:
         """Close the file, and return where it lies."""

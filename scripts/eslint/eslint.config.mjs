@@ -18,7 +18,7 @@ export default [
       "no-implicit-globals": "error",
       "no-shadow": "error",
       "no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
-      "no-use-before-define": ["error", { functions: false, classes: false }],
+      "no-use-before-define": ["error", { functions: false, classes: false, variables: false }],
       "no-var": "error",
       "prefer-const": "error",
       // Names come from outside and are text everywhere; nothing here is ever run or parsed as HTML.

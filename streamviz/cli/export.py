@@ -32,7 +32,8 @@ Write the rows of a recorded run, one line per value:
 run, rank, attempt, metric, step, time (seconds since the epoch), value.
 
 The server may be running. What is not a finite number is NaN, Infinity or -Infinity, in JSON as
-text. Full resolution that was deleted to save room is not there.
+text. JSON lines tell the run's marks, alerts and the like too, unless metrics are named: run, rank,
+attempt, kind, name, step, time, body. Full resolution that was deleted to save room is not there.
 """
 
 _EXAMPLES = """\
@@ -102,6 +103,8 @@ def _run(arguments: argparse.Namespace) -> int:
     ranks = None if arguments.rank is None else parse_ranks(arguments.rank, setting="--rank")
     rows = _chosen(history, run, arguments.metric, ranks)
     write = _WRITERS[arguments.kind]
+    if arguments.kind == "jsonl" and arguments.metric is None:
+        write = _with_items(history, ranks)
     try:
         if arguments.output is None:
             _to_stdout(write, rows, run)
@@ -176,6 +179,22 @@ def _write_jsonl(rows: Iterator[StoredRows], run: str, file: IO[str]) -> None:
                     some.steps.tolist(), some.times.tolist(), values, strict=True
                 )
             )
+
+
+def _with_items(history: History, ranks: RankSet | None) -> _Write:
+    """Return what writes JSON lines of rows, and then of items."""
+    from streamviz.journal.items import DISK_ITEMS_BYTES
+    from streamviz.wire.bodies import json_body
+
+    def write(rows: Iterator[StoredRows], run: str, file: IO[str]) -> None:
+        _write_jsonl(rows, run, file)
+        for item in history.items(run, 2 * DISK_ITEMS_BYTES) or ():
+            if ranks is None or item.rank in ranks:
+                about = {"run": run, "rank": item.rank, "attempt": item.attempt, "kind": item.kind}
+                place = {"name": item.name, "step": item.step, "time": item.time}
+                file.write(json.dumps({**about, **place, "body": json_body(item.body)}) + "\n")
+
+    return write
 
 
 def _write_parquet(rows: Iterator[StoredRows], run: str, file: IO[bytes]) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from streamviz.clock import monotonic_time
 from streamviz.config import DEFAULT_ENDPOINT, parse_endpoint, setting
 from streamviz.errors import ConfigError, MissingExtra
-from streamviz.publisher.past import Lane, Missing, PastRun, PastWorker, Piece, Rows
+from streamviz.publisher.past import Kept, Lane, Missing, PastRun, PastWorker, Piece, Rows
 from streamviz.publisher.replay import Progress, Replay
 from streamviz.publisher.transport import NoTransport, Sockets, ZmqTransport
 from streamviz.publisher.unspill import is_spill_file, read_spill_file
@@ -214,7 +214,11 @@ def _past_run(playback: Playback, start: int, stop: int) -> PastRun:
         )
         lanes: list[Lane] = [_lane(playback, table, index, start, stop) for table in tables]
         lanes.append(missing.__iter__)
-        rows = sum(playback.kept[table, index] for table in tables)
+        lanes.append(_items_lane(playback, index, start, stop))
+        rows = sum(playback.kept[table, index] for table in tables) + playback.items.get(index, 0)
+        facts: dict[str, object] = dict(head.facts)
+        if index in head.meshes:
+            facts["mesh"] = dict(head.meshes[index])
         workers.append(
             PastWorker(
                 rank=row.rank,
@@ -228,6 +232,7 @@ def _past_run(playback: Playback, start: int, stop: int) -> PastRun:
                 last_time=row.last_time,
                 rows=rows + sum(piece.rows for piece in missing),
                 lanes=lanes,
+                facts=facts,
             )
         )
     return PastRun(run=head.run, config=head.config or {}, workers=workers)
@@ -239,6 +244,15 @@ def _lane(playback: Playback, table: int, worker: int, start: int, stop: int) ->
     def pieces() -> Iterator[Piece]:
         for rows in playback.rows(table, worker, start=start, stop=stop):
             yield Rows(names, rows.steps, rows.times, rows.values)
+
+    return pieces
+
+
+def _items_lane(playback: Playback, worker: int, start: int, stop: int) -> Lane:
+    def pieces() -> Iterator[Piece]:
+        for row in playback.items_of(worker):
+            if start <= row.step <= stop:
+                yield Kept(row.kind, row.name, row.step, row.time, row.body)
 
     return pieces
 

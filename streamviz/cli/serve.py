@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.util
+import os
+import sys
+import threading
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streamviz.cli import alerting
 from streamviz.config import DEFAULT_ENDPOINT, parse_bytes, parse_endpoint, setting
 from streamviz.errors import ConfigError, MissingExtra
+from streamviz.security.framing import check_origin
 from streamviz.security.tokens import check_token
 
 if TYPE_CHECKING:
@@ -108,6 +114,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="a further name by which browsers may call the page, as behind a proxy",
     )
     parser.add_argument(
+        "--allow-frame",
+        type=_origin,
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="whose pages may show this one within them, as a notebook's: http://localhost:8888",
+    )
+    parser.add_argument(
         "--tls-cert", default=None, metavar="FILE", help="the page's certificate: answer over https"
     )
     parser.add_argument("--tls-key", default=None, metavar="FILE", help="its private key")
@@ -122,7 +136,20 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="take in plaintext from everybody who reaches the port, and allow addresses that "
         "other machines can reach without encryption",
     )
+    parser.add_argument(
+        "--layout",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="a YAML file that says which charts stand on the page",
+    )
+    alerting.add_flags(parser)
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    parser.add_argument(
+        "--end-with-stdin",
+        action="store_true",
+        help="end when standard input is closed: with the program that holds its other end",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -144,15 +171,20 @@ def _run(arguments: argparse.Namespace) -> int:
         prefix=arguments.prefix,
         token="" if arguments.no_token else token,
         allow_hosts=tuple(arguments.allow_host),
+        allow_frames=tuple(arguments.allow_frame),
         insecure=arguments.insecure,
         tls_cert=arguments.tls_cert,
         tls_key=arguments.tls_key,
         behind_proxy=arguments.behind_proxy,
+        layout=arguments.layout,
+        watch=alerting.watch_config(arguments),
     )
 
     async def main() -> None:
         server = Server(config)
         stop = asyncio.Event()
+        if arguments.end_with_stdin:
+            _end_with_stdin(stop)
         await run_server(server, stop, open_page=arguments.open)
 
     asyncio.run(main())
@@ -230,6 +262,27 @@ def _in_words(size: int) -> str:
             return f"{amount:.3g} {unit}"
         amount /= 1024
     return f"{amount:.4g} GiB"
+
+
+def _end_with_stdin(stop: asyncio.Event) -> None:
+    """Set an event of the running loop when standard input is closed."""
+
+    def wait(loop: asyncio.AbstractEventLoop) -> None:
+        # By thread, as standard input may be a file, which no loop can watch.
+        with suppress(OSError, ValueError):
+            while os.read(sys.stdin.fileno(), 4096):
+                pass
+        with suppress(RuntimeError):  # the loop has ended by itself
+            loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=wait, args=(asyncio.get_running_loop(),), daemon=True).start()
+
+
+def _origin(text: str) -> str:
+    try:
+        return check_origin(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected {error.expected}") from None
 
 
 def _endpoint(text: str) -> str:

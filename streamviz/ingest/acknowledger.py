@@ -58,7 +58,7 @@ class Acknowledger:
 
     def answer(self, peer: bytes, next_seq: int) -> None:
         """Acknowledge something with the next turn, whenever the last was."""
-        self._at_once.append((peer, self._ack(next_seq)))
+        self._at_once.append((peer, self.ack(next_seq)))
 
     def take(self, now: float, *, gathers: bool) -> list[tuple[bytes, Ack]]:
         """Return the acknowledgements that are due, with the connections they go to.
@@ -85,7 +85,7 @@ class Acknowledger:
         for stream in due.values():
             logged = stream.logged
             stream.unacknowledged_bytes = 0 if logged is None else logged.waiting_bytes
-            acks.append((stream.peer, self._ack(stream.committed)))
+            acks.append((stream.peer, self.ack(stream.committed)))
         return acks
 
     def take_all(self) -> list[tuple[bytes, Ack]]:
@@ -93,7 +93,8 @@ class Acknowledger:
         now, self._acked_at = self._acked_at, -math.inf
         return self.take(now, gathers=True)
 
-    def _ack(self, next_seq: int) -> Ack:
+    def ack(self, next_seq: int) -> Ack:
+        """Return an acknowledgement of all before a frame."""
         flush_ms = 1000 * self._streams() // FRAMES_PER_S
         least = WATCHED_FLUSH_MS if self._is_watched() else UNWATCHED_FLUSH_MS
         return Ack(

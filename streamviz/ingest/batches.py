@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from streamviz.store.grid import FloatArray, IntArray
-from streamviz.wire.frames import MAX_STEP, MAX_TIME_S, Batch
+from streamviz.wire.frames import MAX_STEP, MAX_TIME_S, Batch, Item, Samples
 
-__all__ = ["Columns", "columns_of", "count_nonfinite"]
+__all__ = ["Columns", "columns_of", "count_nonfinite", "steps_of"]
 
 _INT64, _UINT64, _FLOAT64 = np.dtype("<i8"), np.dtype("<u8"), np.dtype("<f8")
 _ONE_STEP, _ONE_TIME = struct.Struct("<Q"), struct.Struct("<d")
@@ -63,3 +63,11 @@ def count_nonfinite(values: FloatArray) -> int:
     """Return how many values are NaN or infinite."""
     finite = np.isfinite(values)
     return 0 if _all(finite, axis=None) else values.size - int(np.count_nonzero(finite))
+
+
+def steps_of(frame: Samples | Item) -> tuple[int, int]:
+    """Return the first step of a frame and its highest."""
+    if isinstance(frame, Item):
+        return frame.step, frame.step
+    steps = [np.frombuffer(batch.steps, _UINT64) for batch in frame.batches]
+    return int(steps[0][0]), max(int(_highest(some)) for some in steps)

@@ -7,32 +7,30 @@ the same store. Whatever a peer sends, only its own stream can suffer.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from streamviz.counters import Counters
 from streamviz.errors import BudgetSpent, DecodeError, JournalError, StoreFull
 from streamviz.ingest.acknowledger import Acknowledger
-from streamviz.ingest.batches import columns_of, count_nonfinite
+from streamviz.ingest.batches import steps_of
+from streamviz.ingest.intake import FORMER_SERVER, UNDELIVERED, Intake
 from streamviz.ingest.liveness import WorkerEvent, WorkerState
 from streamviz.ingest.recording import Recording
 from streamviz.ingest.roster import Roster
 from streamviz.ingest.stream import Stream, Worker
 from streamviz.ingest.workers import Workers, family_of
-from streamviz.store.gaps import Gap as StoredGap
 from streamviz.store.store import Store
-from streamviz.store.table import Table
 from streamviz.wire.codec import decode
-from streamviz.wire.delivery import BUFFER_FULL, SPILL_LOST, Verdict
+from streamviz.wire.delivery import Verdict
 from streamviz.wire.frames import (
     Ack,
-    Batch,
     Bye,
     Frame,
     Gap,
     Heartbeat,
     Hello,
+    Item,
     Samples,
     Schema,
     Span,
@@ -52,10 +50,6 @@ least, and the oldest rows in full resolution go."""
 _FORGET_S = 3600.0
 """How long a stream that ended or is gone stays known, for late frames of it."""
 
-_FORMER_SERVER, _REFUSED, _UNDELIVERED = "former server", "refused", "undelivered"
-_GAP_REASONS = {_FORMER_SERVER, _REFUSED, _UNDELIVERED, BUFFER_FULL, SPILL_LOST, "outbox full"}
-"""Reasons that are counted by name: what a sender writes is not to grow the counters."""
-
 
 class Collector:
     """Decodes frames, keeps delivery in order, writes the store, knows who is alive.
@@ -64,7 +58,7 @@ class Collector:
 
     Attributes:
         recording: The journal, ``None`` when everything is kept in memory only.
-        rows_stored: Rows stored so far.
+        reaches: Sends an acknowledgement, and says whether a connection is still there.
     """
 
     def __init__(
@@ -94,15 +88,20 @@ class Collector:
         self._counters = counters
         self._max_streams = max_streams
         self._streams: dict[bytes, Stream] = {}
-        self._workers = Workers(store, roster, counters)
+        self._workers = Workers(store, roster, counters, self._is_reached)
+        self.reaches: Callable[[bytes, Ack], bool] = lambda _peer, _ack: True
         self.recording = None if recorder is None else Recording(recorder, store, self._workers)
         self._acks = Acknowledger(
             epoch=epoch, streams=lambda: len(self._streams), is_watched=is_watched
         )
         self._pressure = 0.0
-        # Counted without the counters' lock, which is taken once a burst.
-        self._tallies: defaultdict[str, int] = defaultdict(int)
-        self.rows_stored = 0
+        self._intake = Intake(store, self.recording, self._workers, counters)
+        self._tallies = self._intake.tallies
+
+    @property
+    def rows_stored(self) -> int:
+        """Rows and items stored so far."""
+        return self._intake.rows_stored
 
     # -- frames ----------------------------------------------------------------------------
 
@@ -144,6 +143,8 @@ class Collector:
         stream.peer = peer
         if type(frame) is Samples:
             self._take_samples(stream, frame, size, now)
+        elif type(frame) is Item:
+            self._take_item(stream, frame, size, now)
         else:
             self._take_other(stream, frame, now)
 
@@ -177,18 +178,19 @@ class Collector:
         elif family_of(hello) != family_of(stream.hello):
             self._refuse("another identity")
             return
-        if self._workers.note_config(hello) and self.recording is not None:
-            self.recording.config(hello.run)
+        news = self._workers.note_config(stream, hello)
+        if self.recording is not None:
+            self.recording.config(hello.run, news)
         # Thousands of ranks say the same configuration: the run keeps it once.
         stream.peer, stream.hello = peer, hello._replace(config={})
         stream.tables.clear()
         incoming, span = stream.incoming, hello.base_span
         if hello.base_seq > incoming.next_seq:
             if hello.base_row > incoming.next_row and span is not None:
-                self._speaker(stream, span.first_step, now)
+                self._speaker(stream, span.first_step, span.last_step, now)
             missing = incoming.hello(hello.base_seq, hello.base_row)
             if missing and span is not None:
-                self._draw_gap(stream, span, missing, _FORMER_SERVER, now)
+                self._draw_gap(stream, span, missing, FORMER_SERVER, now)
             self._mark(stream)
         if stream.speaks_for is not None:
             self._workers.meet(stream.speaks_for, WorkerEvent.HEARTBEAT, now)
@@ -221,6 +223,7 @@ class Collector:
             self.recording.settle()
         else:
             self._workers.changed.clear()
+            self._workers.placed.clear()
 
     def _take_samples(self, stream: Stream, frame: Samples, size: int, now: float) -> None:
         try:
@@ -229,35 +232,39 @@ class Collector:
             # Its announcement was lost with a connection; it will be announced again.
             self._tallies["frames_ahead_total"] += 1
             return
+        worker = self._admit(stream, frame, frame.rows, size, now)
+        if worker is not None:
+            self._intake.rows(stream, worker, tables, frame.batches, now)
+
+    def _take_item(self, stream: Stream, frame: Item, size: int, now: float) -> None:
+        worker = self._admit(stream, frame, 1, size, now)
+        if worker is not None:
+            self._intake.item(stream, worker, frame)
+
+    def _admit(
+        self, stream: Stream, frame: Samples | Item, rows: int, size: int, now: float
+    ) -> Worker | None:
+        """Judge a numbered frame; return for whom it speaks if it is to be stored."""
         incoming, recording = stream.incoming, self.recording
         if recording is not None and not recording.takes(stream, frame.seq):
             self._tallies["frames_put_off_total"] += 1
-            return
-        worker = stream.speaks_for
+            return None
+        worker = speaker = stream.speaks_for
         if worker is None and (frame.seq, frame.row) == (incoming.next_seq, incoming.next_row):
-            first_step = int.from_bytes(frame.batches[0].steps[:8], "little")
-            worker = self._speaker(stream, first_step, now)
-        verdict = incoming.samples(frame.seq, frame.row, frame.rows)
+            worker = self._speaker(stream, *steps_of(frame), now)
+            speaker = stream.speaks_for
+        verdict = incoming.samples(frame.seq, frame.row, rows)
         stream.unacknowledged_bytes += size
         if recording is None or verdict is not Verdict.ACCEPT:
             self._acks.due[frame.stream] = stream
         elif stream.unacknowledged_bytes > self._acks.half_window:
             recording.recorder.hurry()
-        if verdict is Verdict.ACCEPT and worker is not None:
-            stored = frame.rows
-            for (table, number), batch in zip(tables, frame.batches, strict=True):
-                if not self._store_batch(worker, table, batch):
-                    refused = len(batch.steps) // 8
-                    stored -= refused
-                    self._draw_gap(stream, worker.end(now), refused, _REFUSED, now)
-                elif recording is not None:
-                    recording.rows(stream, worker, number, batch)
-            self._tallies["rows_received_total"] += stored
-            self.rows_stored += stored
-            worker.tally.stored += stored
-            self._workers.meet(worker, WorkerEvent.SAMPLES, now)
-        else:
+        if verdict is not Verdict.ACCEPT:
             self._leave_aside(stream, verdict)
+            return None
+        if speaker is not None:
+            self._workers.meet(speaker, WorkerEvent.SAMPLES, now)
+        return worker
 
     def _leave_aside(self, stream: Stream, verdict: Verdict) -> None:
         """Count a numbered frame that changed nothing."""
@@ -270,22 +277,6 @@ class Collector:
         else:
             self._counters.add("frames_bad_total", reason="row numbers")
 
-    def _store_batch(self, worker: Worker, table: Table, batch: Batch) -> bool:
-        """Write one batch; false if its columns hold what no sender may send."""
-        columns = columns_of(batch, len(table.names))
-        if columns is None:
-            self._counters.add("frames_bad_total", reason="bad column")
-            return False
-        steps, times, values, last = columns
-        self._store.append(table, worker.index, steps, times, values)
-        if worker.last_step is None or last > worker.last_step:
-            worker.last_step = last
-        self._tallies["samples_received_total"] += values.size
-        bad = count_nonfinite(values)
-        if bad:
-            self._tallies["nonfinite_total"] += bad
-        return True
-
     def _take_gap(self, stream: Stream, gap: Gap, now: float) -> None:
         recording = self.recording
         if recording is not None and not recording.takes(stream, gap.seq):
@@ -293,7 +284,7 @@ class Collector:
             return
         incoming = stream.incoming
         if gap.seq <= incoming.next_seq <= gap.last_seq and gap.end_row > incoming.next_row:
-            self._speaker(stream, gap.span.first_step, now)
+            self._speaker(stream, gap.span.first_step, gap.span.last_step, now)
         verdict, missing = incoming.gap(gap.seq, gap.last_seq, gap.end_row)
         if recording is None or verdict is not Verdict.ACCEPT:
             self._acks.due[gap.stream] = stream
@@ -306,45 +297,46 @@ class Collector:
         elif verdict is Verdict.BROKEN:
             self._counters.add("frames_bad_total", reason="row numbers")
 
-    def _speaker(self, stream: Stream, first_step: int, now: float) -> Worker:
-        """Return the worker a stream speaks for; ask before the stream's marks move.
+    def _speaker(self, stream: Stream, first: int, last: int, now: float) -> Worker:
+        """Return the worker that rows from one step to another are of.
+
+        Ask before the stream's marks move.
 
         Raises:
             StoreFull: It would be one too many.
         """
         worker = stream.speaks_for
         if worker is None:
-            worker = self._workers.decide(stream, first_step, now)
+            worker = self._workers.decide(stream, first, last, now)
             self._note_changes()
         return worker
 
+    def _is_reached(self, worker: Worker) -> bool:
+        """Say whether the process that a worker is has its connection still."""
+        stream = self._streams.get(worker.hello.stream)
+        return stream is None or self.reaches(stream.peer, self._acks.ack(stream.committed))
+
     def _draw_gap(self, stream: Stream, span: Span, rows: int, reason: str, now: float) -> None:
-        worker = self._speaker(stream, span.first_step, now)
-        gap = StoredGap(*span, rows, reason)
-        self._store.add_gap(worker.run, worker.index, gap)
-        if self.recording is not None:
-            self.recording.gap(stream, worker, gap)
-        worker.tally.missing += rows
-        counted = reason if reason in _GAP_REASONS else "other"
-        self._counters.add("gaps_total", reason=counted)
-        self._counters.add("gap_rows_total", rows, reason=counted)
-        self._workers.advanced(worker)
+        worker = self._speaker(stream, span.first_step, span.last_step, now)
+        self._intake.gap(stream, worker, span, rows, reason)
 
     def _take_heartbeat(self, stream: Stream, beat: Heartbeat, now: float) -> None:
         stream.sent = beat.sent
         if stream.logged is not None:
             stream.logged.sent = beat.sent
-        worker = stream.speaks_for
+        worker = stream.counts_for
         if worker is None:
             return
         worker.tally.hear(stream.beat, beat)
         stream.beat = beat
+        if stream.speaks_for is None:
+            return
         if stream.hello.parent is None:
             worker.heartbeat = beat
         self._workers.meet(worker, WorkerEvent.HEARTBEAT, now)
 
     def _take_bye(self, stream: Stream, bye: Bye, now: float) -> None:
-        incoming, worker = stream.incoming, stream.speaks_for
+        incoming, worker = stream.incoming, stream.counts_for
         self._acks.answer(stream.peer, stream.committed)
         is_spilled = stream.beat is not None and stream.beat.spilled > 0
         if not is_spilled:
@@ -353,16 +345,16 @@ class Collector:
             end_row = max(stream.sent, incoming.next_row)
             _, missing = incoming.gap(incoming.next_seq, last_seq, end_row)
             if missing and worker is not None:
-                self._draw_gap(stream, worker.end(now), missing, _UNDELIVERED, now)
+                self._intake.gap(stream, worker, worker.end(now), missing, UNDELIVERED)
         self._mark(stream)
         if self.recording is not None:
             self.recording.recorder.hurry()
         if worker is not None and stream.beat is not None and not is_spilled:
             stream.beat = worker.tally.let_go(stream.beat)
         # A forked child that ends leaves its rank alive.
-        if worker is None or stream.hello.parent is not None:
+        if stream.speaks_for is None or stream.hello.parent is not None:
             return
-        self._workers.end(worker, bye.how, now)
+        self._workers.end(stream.speaks_for, bye.how, now)
         self._note_changes()
 
     # -- the clock's turn ------------------------------------------------------------------
@@ -411,9 +403,9 @@ class Collector:
 
         Progress within a state is published once a tick.
         """
-        tallies, self._tallies = self._tallies, defaultdict(int)
-        for name, amount in tallies.items():
+        for name, amount in self._tallies.items():
             self._counters.add(name, amount)
+        self._tallies.clear()
         self._workers.publish()
 
     def _forget(self) -> None:

@@ -75,6 +75,7 @@ class Receiver:
             memory: Bytes that this process may take; ``None``: what the system sets, if anything.
         """
         self._collector = collector
+        collector.reaches = self._reaches
         self._counters = counters
         self._on_rows = on_rows
         self._memory = Memory(memory)
@@ -114,6 +115,7 @@ class Receiver:
             (zmq.HEARTBEAT_TIMEOUT, 15_000),
             (zmq.HANDSHAKE_IVL, 5_000),
             (zmq.LINGER, 0),
+            (zmq.ROUTER_MANDATORY, 1),  # so that sending tells who is gone
             # An IPv4 address bound through IPv6 would be named as neither.
             (zmq.IPV6, int(endpoint.startswith(("tcp://[", "tcp://*")))),
         ):
@@ -236,6 +238,14 @@ class Receiver:
 
     def _send_acks(self, now: float) -> None:
         self._send(self._collector.acknowledgements(now))
+
+    def _reaches(self, peer: bytes, ack: Ack) -> bool:
+        """Send an acknowledgement; say whether its connection is there."""
+        try:
+            self._socket.send_multipart((peer, encode_ack(ack)), zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            return error.errno != zmq.EHOSTUNREACH
+        return True
 
     def _send(self, acks: list[tuple[bytes, Ack]]) -> None:
         for peer, ack in acks:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from streamviz.errors import DamagedFile, JournalError, StoreFull
 from streamviz.ingest.stream import Stream, Worker
-from streamviz.ingest.workers import Workers
+from streamviz.ingest.workers import News, Workers
 from streamviz.journal.entries import WorkerRow
 from streamviz.journal.runlog import RunLog
 from streamviz.store.gaps import Gap
@@ -172,6 +172,23 @@ class Recording:
         else:
             log.rows(logged, table, worker.index, batch.steps, batch.times, batch.values)
 
+    @staticmethod
+    def item(
+        stream: Stream, worker: Worker, about: tuple[str, str, int, float], body: bytes
+    ) -> None:
+        """Write down an item that was just taken in.
+
+        Args:
+            stream: Whose.
+            worker: For whom it speaks.
+            about: Its kind, name, step and time.
+            body: What it carries.
+        """
+        log, logged = stream.log, stream.logged
+        if log is not None and logged is not None:
+            logged.worker = worker.index
+            log.item(logged, worker.index, about, body)
+
     def number(self, stream: Stream, table: Table) -> int | None:
         """Return a table's number in the file; ``None``: its values are only counted."""
         log = stream.log
@@ -203,12 +220,21 @@ class Recording:
             log = self.recorder.log(worker.run)
             if log is not None:
                 log.worker(_row_of(worker))
+        placed, self._workers.placed = self._workers.placed, []
+        for worker in placed:
+            log = self.recorder.log(worker.run)
+            if log is not None:
+                log.mesh(worker.index, worker.mesh)
 
-    def config(self, run: str) -> None:
-        """Write down a run's configuration."""
+    def config(self, run: str, news: News) -> None:
+        """Write down what a hello changed of a run's configuration and facts."""
         log = self.recorder.log(run)
-        if log is not None:
-            log.config(self._workers.config(run))
+        if log is None:
+            return
+        if news.config is not None:
+            log.config(news.config)
+        if news.facts is not None:
+            log.facts(news.facts)
 
 
 def _row_of(worker: Worker) -> WorkerRow:

@@ -55,6 +55,8 @@ class WorkerInfo:
     """Rows it had to drop, by reason."""
     ended: str | None = None
     """How it said it ended, ``None`` while it has not."""
+    mesh: Mapping[str, int] = field(default_factory=dict)
+    """Its coordinate on each axis of the parallel layout, as far as it says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,9 @@ class RunInfo:
     workers: tuple[WorkerInfo, ...]
     """Sorted by rank, then attempt."""
     config: Mapping[str, object] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What its ranks say of the training besides numbers: ``replicated``, ``total_steps``,
+    ``samples_per_step``, ``tokens_per_step``, ``flops_per_step``, ``peak_flops``."""
 
     @property
     def current(self) -> tuple[WorkerInfo, ...]:

@@ -40,6 +40,8 @@ class Worker:
     heartbeat: Heartbeat | None = None
     ended: str | None = None
     tally: Tally = field(default_factory=Tally)
+    mesh: Mapping[str, int] = field(default_factory=dict)
+    """Its coordinate on each axis of the parallel layout."""
 
     def meet(self, event: WorkerEvent, now: float) -> bool:
         """Move to the next state; say whether it is another one.
@@ -96,10 +98,11 @@ class Worker:
             refused=beat.refused if beat else empty,
             dropped=beat.dropped if beat else empty,
             ended=self.ended,
+            mesh=self.mesh,
         )
 
 
-def worker_of(run: str, row: WorkerRow) -> Worker:
+def worker_of(run: str, row: WorkerRow, mesh: Mapping[str, int]) -> Worker:
     """Return a worker as a run's file has it; nobody speaks for it before a frame of it comes."""
     if row.ended is None:
         state = WorkerState.STALE
@@ -134,6 +137,7 @@ def worker_of(run: str, row: WorkerRow) -> Worker:
         state=state,
         last_step=row.last_step,
         ended=row.ended,
+        mesh=mesh,
     )
 
 
@@ -147,6 +151,10 @@ class Stream:
     incoming: Incoming = field(default_factory=Incoming)
     worker: Worker | None = None
     """``None`` until it is known whether this is a new attempt."""
+    is_tail: bool = False
+    """Another process goes on with its worker, and what comes of this one is from before that."""
+    mesh: Mapping[str, int] = field(default_factory=dict)
+    """What it said last of its worker's place in the parallel layout."""
     sent: int = 0
     """Rows it has sent in all, by its last heartbeat."""
     beat: Heartbeat | None = None
@@ -164,6 +172,11 @@ class Stream:
     def committed(self) -> int:
         """The first frame that would be lost if everything stopped now."""
         return self.incoming.next_seq if self.logged is None else self.logged.committed
+
+    @property
+    def counts_for(self) -> Worker | None:
+        """The worker that its totals are part of: also of one that another goes on with."""
+        return self.worker if self.is_tail else self.speaks_for
 
     @property
     def speaks_for(self) -> Worker | None:

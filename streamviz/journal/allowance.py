@@ -90,8 +90,7 @@ class Allowance:
             found.append((written, size, path))
         return found
 
-    @staticmethod
-    def _shrink(path: Path, writer: RunWriter | None, amount: int) -> int:
+    def _shrink(self, path: Path, writer: RunWriter | None, amount: int) -> int:
         if writer is not None:
             return writer.shrink(amount)
         try:
@@ -100,6 +99,8 @@ class Allowance:
             # Damaged, or a later version's: told of when it was found, and not ours to shorten.
             return 0
         try:
-            return file.shrink(amount)
+            freed = file.shrink(amount)
+            self._counters.add("items_shed_total", file.items_shed)
+            return freed
         finally:
             file.close()

@@ -35,7 +35,7 @@ __all__ = [
 
 CHECKED_BYTES = 32 << 20
 """A file up to this size is read as a whole when it is opened: about 0.1 s."""
-_SMALL_TABLES = ("meta", "metric_set", "worker", "stream", "gap", "loss")
+_SMALL_TABLES = ("meta", "metric_set", "worker", "stream", "gap", "fact", "loss")
 _MAGIC = b"SQLite format 3\0"
 _FIXED = struct.Struct(">16sHBBBBBB")
 """The first bytes of a file: they are the same in all of ours."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from streamviz.store.gaps import Gap
 from streamviz.store.grid import FloatArray, IntArray
 
-__all__ = ["Commit", "Head", "StreamRow", "TableRows", "WorkerRow"]
+__all__ = ["Commit", "Head", "ItemRow", "StreamRow", "TableRows", "WorkerRow"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,22 @@ class StreamRow:
     sent: int
 
 
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """One item: a mark, an alert or the like."""
+
+    worker: int
+    ordinal: int
+    """How many items the worker had before it."""
+    kind: str
+    name: str
+    step: int
+    time: float
+    """Wall time at its sender, seconds since the epoch."""
+    body: bytes
+    """A MessagePack map."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
     """Everything that one transaction adds to a run."""
@@ -66,6 +82,12 @@ class Commit:
     """New: worker index, gap."""
     config: Mapping[str, object] | None = None
     """Hyperparameters, if they changed."""
+    items: Sequence[ItemRow] = ()
+    """New."""
+    facts: Mapping[str, object] | None = None
+    """What is known of the training besides its numbers, if it changed."""
+    meshes: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    """New or changed: per worker index its coordinate on each axis of the parallel layout."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,5 +120,9 @@ class Head:
     streams: dict[int, StreamRow]
     gaps: Sequence[tuple[int, Gap]]
     """Worker index and gap, in order of arrival."""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What is known of the training besides its numbers."""
+    meshes: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    """Per worker index its coordinate on each axis of the parallel layout."""
     losses: Sequence[str] = field(default=())
     """What could not be read when the file was last mended, a sentence each."""

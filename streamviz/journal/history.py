@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from streamviz.errors import DamagedFile, DiskError, NewerFile
+from streamviz.journal import items
 from streamviz.journal.check import read_head, stated_version
 from streamviz.journal.connection import connect_reader, disk_error
 from streamviz.journal.directory import run_files, run_path
@@ -30,6 +31,7 @@ from streamviz.journal.salvage import salvage
 from streamviz.journal.scan import Scan, StoredRows
 from streamviz.journal.schema import DAMAGE, VERSION
 from streamviz.store.grid import Grid
+from streamviz.store.items import Item
 from streamviz.store.query import Request
 from streamviz.store.series import QueryResult, bucket_series, raw_series
 
@@ -192,6 +194,37 @@ class History:
             if not some:
                 return
             yield from some
+
+    def items(self, run: str, size: int) -> list[Item] | None:
+        """Return a run's newest items, the oldest of them first.
+
+        Args:
+            run: Run name.
+            size: Bytes that they may have.
+
+        Returns:
+            ``None`` when the run is not on the disk.
+        """
+
+        def answer(moment: Moment) -> list[Item]:
+            known = moment.head.workers
+            rows = [row for row in items.newest(moment.connection, size) if row.worker in known]
+            return [
+                Item(
+                    worker=row.worker,
+                    rank=known[row.worker].rank,
+                    attempt=known[row.worker].attempt,
+                    kind=row.kind,
+                    name=row.name,
+                    step=row.step,
+                    time=row.time,
+                    body=row.body,
+                    number=number,
+                )
+                for number, row in enumerate(rows)
+            ]
+
+        return self._ask(run, answer)
 
     def _ask(self, run: str, answer: Callable[[Moment], _Answer]) -> _Answer | None:
         """Ask a run's file, once more after mending if it is damaged; ``None``: it is not there."""

@@ -5,8 +5,9 @@ Law: each sentence is true of what was found; what cannot be known is not claime
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -37,6 +38,8 @@ class Found:
     unreadable: int
     """Journal rows whose records could not be told apart, for want of a table's metric names."""
     journal_ids: Sequence[int]
+    items: Iterable[tuple[int, int]]
+    """Worker and ordinal of each item, sorted."""
 
 
 def tell_losses(found: Found, damage: str) -> tuple[str, ...]:
@@ -47,6 +50,7 @@ def tell_losses(found: Found, damage: str) -> tuple[str, ...]:
         damage: What was wrong with the file, in words.
     """
     lines = [*_unknown(found), *_missing_commits(found), *_missing_rows(found)]
+    lines += _missing_items(found)
     told = lines[:_TOLD_MAX]
     if len(lines) > len(told):
         told.append(f"and {len(lines) - len(told)} more like these")
@@ -105,6 +109,15 @@ def _missing_rows(found: Found) -> list[str]:
         if parts[key]:
             lines.append(f"{_name(found.head, *key)}: {parts[key]} columns of one metric are lost")
     return lines
+
+
+def _missing_items(found: Found) -> list[str]:
+    """Tell of items that lie between others; the oldest may have been deleted to save room."""
+    missing = 0
+    for (worker, ordinal), (following, next_ordinal) in itertools.pairwise(found.items):
+        if worker == following:
+            missing += next_ordinal - ordinal - 1
+    return [f"{missing} items between others (marks, alerts) are not there"] if missing else []
 
 
 def _holes(spans: list[tuple[int, int]], blocks: Mapping[int, int], mark: int) -> int:

@@ -14,12 +14,18 @@ from streamviz.errors import DamagedFile, NewerFile
 from streamviz.journal.check import stated_version
 from streamviz.journal.connection import connect
 from streamviz.journal.pages import rows_of
-from streamviz.journal.schema import DAMAGE, VERSION, insert, read
+from streamviz.journal.schema import CREATE_IN_2, DAMAGE, VERSION, insert, read, spare_cells
 
 __all__ = ["STEPS", "bring_up"]
 
-STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {}
-"""What turns a file of a version into one of the next, inside a transaction; none so far."""
+
+def _add_items(connection: sqlite3.Connection) -> None:
+    for statement in CREATE_IN_2:
+        connection.execute(statement)
+
+
+STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _add_items}
+"""What turns a file of a version into one of the next, inside a transaction."""
 
 
 def bring_up(path: Path, version: int = VERSION) -> None:
@@ -55,8 +61,7 @@ def bring_up(path: Path, version: int = VERSION) -> None:
         connection.execute("BEGIN IMMEDIATE")
         for step in range(stated, version):
             STEPS[step](connection)
-        facts = [row for row in read(connection, "meta") if row[1] == "version"]
-        insert(connection, "meta", [(facts[0][0], "version", str(version))])
+        _state(connection, str(version))
         connection.execute(f"PRAGMA user_version = {version}")
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -69,6 +74,16 @@ def bring_up(path: Path, version: int = VERSION) -> None:
         ) from None
     finally:
         connection.close()
+
+
+def _state(connection: sqlite3.Connection, version: str) -> None:
+    """Write the version into the row that says it, and into the copy of that."""
+    told = [row for row in read(connection, "meta") if row[1] == "version"]
+    row = (told[0][0], "version", version)
+    before = spare_cells(0, "meta", told[0])
+    insert(connection, "meta", [row])
+    copies = [spare[0] for spare in read(connection, "spare") if spare[1:] == before[1:]]
+    insert(connection, "spare", [spare_cells(number, "meta", row) for number in copies])
 
 
 def _back_up(connection: sqlite3.Connection, path: Path) -> None:

@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from streamviz.errors import DamagedFile, NewerFile
+from streamviz.journal import items
 from streamviz.journal.check import stated_version
 from streamviz.journal.connection import connect_reader
-from streamviz.journal.entries import TableRows
+from streamviz.journal.entries import ItemRow, TableRows
 from streamviz.journal.moment import Moment, at_one_moment
 from streamviz.journal.nodes import WINDOW, Node, find, leaf_axis, leaf_values
 from streamviz.journal.schema import VERSION, BadRow
@@ -50,6 +51,7 @@ class Playback:
         head: All of the run but its rows.
         kept: How many rows of each (table, worker) are there at full resolution.
         gone: Rows of which only the overview is left, or nothing.
+        items: How many items of each worker are there.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,6 +92,8 @@ class Playback:
         for key, rows in self._late.items():
             kept[key] = kept.get(key, 0) + rows.steps.size
         self.kept: Mapping[tuple[int, int], int] = kept
+        self._last_item = items.last_of(moment.connection)
+        self.items: Mapping[int, int] = items.held(moment.connection)
 
     @property
     def unreadable(self) -> int:
@@ -115,6 +119,19 @@ class Playback:
         late = self._late.get((table, worker))
         if late is not None:
             yield late
+
+    def items_of(self, worker: int) -> Iterator[ItemRow]:
+        """Yield a worker's items, in the order in which they came.
+
+        Those that are deleted meanwhile, or cannot be read, are passed over.
+        """
+        for number in items.numbers_of(self._connection, worker, self._last_item):
+            try:
+                row = items.at(self._connection, number)
+            except (BadRow, sqlite3.DatabaseError):
+                continue
+            if row is not None:
+                yield row
 
     def _window(
         self, table: int, worker: int, begin: int, steps: tuple[int, int | None]

@@ -194,6 +194,7 @@ class Recorder:
         head = restored.head
         log = RunLog(head.run, head.started, self.room, self._dirty, head)
         log.recall_rows(restored.counts)
+        log.recall_items(restored.items)
         writer = RunWriter(
             path,
             log,

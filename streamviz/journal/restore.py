@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streamviz.errors import DamagedFile
+from streamviz.journal import items
 from streamviz.journal.columns import gather
 from streamviz.journal.connection import connect_reader, disk_error
 from streamviz.journal.entries import Head, TableRows, WorkerRow
 from streamviz.journal.refill import Share, refill
 from streamviz.journal.runfile import RunFile
 from streamviz.journal.schema import BadRow, read
+from streamviz.store.items import ITEMS_BYTES
 from streamviz.store.store import Store
 
 __all__ = ["Restored", "read_run"]
@@ -30,13 +32,15 @@ class Restored:
 
     head: Head
     stored: Mapping[int, int]
-    """Rows on the disk of each worker."""
+    """Rows on the disk of each worker, and the items it has had."""
     counts: Mapping[tuple[int, int], int]
     """Rows on the disk of each (table, worker), those that were lost included."""
     journal: Sequence[bytes]
     """Records that are not chunked."""
     last_id: int
     """Number of the newest row of the journal."""
+    items: Mapping[int, int]
+    """Items that each worker has had."""
     losses: Sequence[str]
     """What could not be read, a sentence each."""
     values: int
@@ -64,6 +68,8 @@ def read_run(path: Path, store: Store, share: Share) -> Restored:
             late = gather(journal, {number: len(names) for number, names in head.tables.items()})
             values, lost = refill(store, connection, head, marks, late, share)
             losses += lost
+            had = items.counts(connection)
+            _bring_items(store, connection, head)
         finally:
             connection.close()
         last_id = file.last_journal_id
@@ -79,15 +85,26 @@ def read_run(path: Path, store: Store, share: Share) -> Restored:
     stored: defaultdict[int, int] = defaultdict(int)
     for (_, worker), number in marks.items():
         stored[worker] += number
+    for worker, number in had.items():
+        stored[worker] += number
     return Restored(
         head=replace(head, workers=_with_last_steps(head.workers, late)),
         stored=stored,
         counts=marks,
+        items=had,
         journal=journal,
         last_id=last_id,
         losses=losses,
         values=values,
     )
+
+
+def _bring_items(store: Store, connection: sqlite3.Connection, head: Head) -> None:
+    """Bring the newest items into memory."""
+    for row in items.newest(connection, ITEMS_BYTES):
+        if row.worker in head.workers:
+            about = (row.kind, row.name, row.step, row.time)
+            store.add_item(head.run, row.worker, *about, row.body)
 
 
 def _with_last_steps(

@@ -20,7 +20,7 @@ from typing import TypeVar
 import numpy as np
 
 from streamviz.errors import DamagedFile, DiskError
-from streamviz.journal import migrations, retention, salvage
+from streamviz.journal import items, migrations, retention, salvage
 from streamviz.journal.check import (
     damage_before_opening,
     damage_of,
@@ -37,6 +37,7 @@ from streamviz.journal.records import Record
 from streamviz.journal.schema import (
     DAMAGE,
     Cell,
+    fact_cells,
     gap_cells,
     insert,
     spare_cells,
@@ -60,6 +61,8 @@ class RunFile:
         self.path = path
         self.losses: tuple[str, ...] = ()
         """What opening it found to be lost, a sentence each; empty for a sound file."""
+        self.items_shed = 0
+        """Items that were deleted to make room, since it was opened."""
         self._open: sqlite3.Connection | None = None
         self._load(connection)
 
@@ -132,6 +135,7 @@ class RunFile:
         self._write(write)
         self._last_journal_id += bool(commit.records)
         self._next_gap += len(commit.gaps)
+        self._next_item += len(commit.items)
         self._next_spare += len(spares)
         self._workers.update(row.index for row in commit.workers)
         self._next_meta += commit.config is not None
@@ -162,6 +166,15 @@ class RunFile:
                 "gap",
                 [gap_cells(first + i, *gap) for i, gap in enumerate(commit.gaps)],
             )
+        if commit.items:
+            size = items.add(connection, self._next_item, commit.items)
+            freed, gone = items.shed(connection, self._item_bytes + size)
+            self._item_bytes += size - freed
+            self.items_shed += gone
+        facts = [fact_cells(*mesh) for mesh in commit.meshes.items()]
+        if commit.facts is not None:
+            facts.append(fact_cells(None, commit.facts))
+        insert(connection, "fact", facts)
         if commit.config is not None:
             connection.execute("DELETE FROM meta WHERE name = 'config'")
             text = json.dumps(commit.config, default=str)
@@ -215,6 +228,11 @@ class RunFile:
         def write(connection: sqlite3.Connection) -> None:
             nonlocal freed
             freed = retention.shrink(connection, self._chunks, amount)
+            if freed < amount:
+                size, gone = items.shrink(connection, amount - freed)
+                self._item_bytes -= size
+                self.items_shed += gone
+                freed += size
 
         self._write(write)
         connection = self._connection()
@@ -325,9 +343,10 @@ class RunFile:
         try:
             self._chunks = Chunks(connection)
             last: dict[str, int | None] = {}
-            for table in ("journal", "gap", "meta", "spare"):
+            for table in ("journal", "gap", "meta", "spare", "item"):
                 query = f"SELECT max(id) FROM {table}"  # noqa: S608 - the names are above
                 (last[table],) = connection.execute(query).fetchone()
+            self._item_bytes = items.bytes_of(connection)
             self._workers = {row[0] for row in connection.execute("SELECT id FROM worker")}
         except BaseException:
             self.close()
@@ -335,6 +354,7 @@ class RunFile:
         self._next_spare = 0 if last["spare"] is None else 1 + last["spare"]
         self._last_journal_id = last["journal"] or 0
         self._next_gap = 0 if last["gap"] is None else 1 + last["gap"]
+        self._next_item = 0 if last["item"] is None else 1 + last["item"]
         self._next_meta = 0 if last["meta"] is None else 1 + last["meta"]
 
     def _connection(self) -> sqlite3.Connection:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from streamviz.journal.entries import Commit, Head, StreamRow, WorkerRow
+from streamviz.journal.entries import Commit, Head, ItemRow, StreamRow, WorkerRow
 from streamviz.journal.records import HEADER
 from streamviz.store.gaps import Gap
 from streamviz.wire.delivery import Incoming
@@ -97,6 +97,9 @@ class _News:
     streams: dict[LoggedStream, None] = field(default_factory=dict)
     gaps: list[tuple[int, Gap]] = field(default_factory=list)
     config: Mapping[str, object] | None = None
+    items: list[ItemRow] = field(default_factory=list)
+    facts: Mapping[str, object] | None = None
+    meshes: dict[int, Mapping[str, int]] = field(default_factory=dict)
 
 
 class RunLog:
@@ -129,6 +132,7 @@ class RunLog:
         self._tables: dict[tuple[str, ...], int] = {}
         self._streams: dict[bytes, LoggedStream] = {}
         self._counts: dict[tuple[int, int], int] = {}
+        self._item_counts: dict[int, int] = {}
         self._parts: list[bytes] = []
         self._moved: dict[LoggedStream, None] = {}
         self._news = _News()
@@ -155,6 +159,10 @@ class RunLog:
             counts: Rows on the disk per (table, worker), the journal's included.
         """
         self._counts.update(counts)
+
+    def recall_items(self, counts: Mapping[int, int]) -> None:
+        """Go on numbering each worker's items where the file ends."""
+        self._item_counts.update(counts)
 
     # -- what there is to say --------------------------------------------------------------
 
@@ -232,6 +240,30 @@ class RunLog:
         self._news.gaps.append((worker, gap))
         self._add(_ENTRY_BYTES)
 
+    def item(
+        self,
+        logged: LoggedStream,
+        worker: int,
+        about: tuple[str, str, int, float],
+        body: bytes,
+    ) -> None:
+        """Add an item that was just taken in.
+
+        Args:
+            logged: Whose; its marks are those after the frame.
+            worker: The worker's index in the store.
+            about: Its kind, name, step and time.
+            body: What it carries.
+        """
+        ordinal = self._item_counts.get(worker, 0)
+        self._item_counts[worker] = ordinal + 1
+        self._news.items.append(ItemRow(worker, ordinal, *about, body))
+        self._moved[logged] = None
+        self._news.streams[logged] = None
+        size = _ENTRY_BYTES + len(body)
+        logged.logged_bytes += size
+        self._add(size)
+
     def worker(self, row: WorkerRow) -> None:
         """Add a worker that is new, or has changed."""
         self._news.workers[row.index] = row
@@ -240,6 +272,16 @@ class RunLog:
     def config(self, config: Mapping[str, object]) -> None:
         """Note the run's whole configuration."""
         self._news.config = config
+        self._add(_ENTRY_BYTES)
+
+    def facts(self, facts: Mapping[str, object]) -> None:
+        """Note the run's whole facts."""
+        self._news.facts = facts
+        self._add(_ENTRY_BYTES)
+
+    def mesh(self, worker: int, mesh: Mapping[str, int]) -> None:
+        """Note a worker's coordinates, which are new or have changed."""
+        self._news.meshes[worker] = mesh
         self._add(_ENTRY_BYTES)
 
     def _add(self, size: int) -> None:
@@ -269,6 +311,9 @@ class RunLog:
                 streams=[logged.row() for logged in news.streams],
                 gaps=news.gaps,
                 config=news.config,
+                items=news.items,
+                facts=news.facts,
+                meshes=news.meshes,
             ),
             streams=[logged.row() for logged in moved],
             moved=[(logged, logged.incoming.next_seq, logged.seal()) for logged in moved],

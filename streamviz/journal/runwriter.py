@@ -81,6 +81,13 @@ class RunWriter:
         """Whether the file is open."""
         return self._file is not None
 
+    def take_shed(self) -> int:
+        """Return the items that were deleted to make room, once."""
+        if self._file is None:
+            return 0
+        shed, self._file.items_shed = self._file.items_shed, 0
+        return shed
+
     @property
     def bytes_used(self) -> int:
         """Bytes that the run takes on the disk."""

@@ -100,23 +100,26 @@ def salvage(path: Path, target: Path, damage: str) -> tuple[str, ...]:
 def _fill(connection: Connection, path: Path, damage: str) -> tuple[str, ...]:
     rows: defaultdict[str, list[Row]] = defaultdict(list)
     parts: set[int] = set()
-    batch: list[Row] = []
+    batches: dict[str, list[Row]] = {"part": [], "item": []}
     for table, row in rows_of(path):
-        if table != "part":
+        if table not in batches:
             rows[table].append(row)
             continue
-        parts.add(row[0])
-        batch.append(row)
-        if len(batch) == _BATCH:
-            insert(connection, "part", batch)
-            batch = []
-    insert(connection, "part", batch)
+        if table == "part":
+            parts.add(row[0])
+        batches[table].append(row)
+        if len(batches[table]) == _BATCH:
+            insert(connection, table, batches[table])
+            batches[table] = []
+    for table, batch in batches.items():
+        insert(connection, table, batch)
     kept: dict[str, list[Row]] = {
         "meta": _latest(rows["meta"]),
         "metric_set": _best(rows["metric_set"], (0,)),
         "worker": _best(rows["worker"], (0,), newest=(9, 10)),
         "stream": _best(rows["stream"], (0,), newest=(3, 4)),
         "gap": _best(rows["gap"], (0,)),
+        "fact": _best(rows["fact"], (0,)),
         "loss": _best(rows["loss"], (0,)),
     }
     kept["spare"] = _best(rows["spare"], (0,))
@@ -141,6 +144,7 @@ def _fill(connection: Connection, path: Path, damage: str) -> tuple[str, ...]:
         journal=blobs,
         unreadable=unreadable,
         journal_ids=sorted({number for number, _ in rows["journal"]}),
+        items=connection.execute("SELECT worker, ordinal FROM item ORDER BY worker, ordinal"),
     )
     losses = (*tell_losses(found, damage), *copied)
     last = max((number for number, _ in kept["loss"]), default=-1)

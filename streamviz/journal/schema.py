@@ -23,23 +23,27 @@ __all__ = [
     "APPLICATION_ID",
     "COLUMNS",
     "CREATE",
+    "CREATE_IN_2",
     "DAMAGE",
     "VERSION",
     "BadRow",
     "Cell",
     "Row",
     "checksum",
+    "fact_cells",
     "gap_cells",
+    "has_table",
     "head_of",
     "insert",
     "read",
+    "read_rows",
     "row_of_spare",
     "spare_cells",
     "stream_cells",
     "worker_cells",
 ]
 
-VERSION = 1
+VERSION = 2
 """``PRAGMA user_version``: raised when an older program could not read the file."""
 APPLICATION_ID = 0x5356495A
 """``SVIZ``, by which ``file`` and we know our files."""
@@ -74,17 +78,35 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "part": ("data BLOB",),
     "loss": ("sentence TEXT",),
     "spare": ("name TEXT", "value TEXT"),
+    "item": (
+        *("worker INTEGER", "ordinal INTEGER", "kind TEXT", "name TEXT", "step INTEGER"),
+        *("time REAL", "body BLOB"),
+    ),
+    "fact": ("worker INTEGER", "value TEXT"),
 }
 """The columns of each table between its ``id INTEGER PRIMARY KEY`` and its ``crc INTEGER``."""
 
+_SINCE_2 = ("item", "fact")
+"""Tables that a file of version 1 has not."""
+
+
+def _create(table: str) -> str:
+    columns = ", ".join(COLUMNS[table])
+    return f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, {columns}, crc INTEGER)"
+
+
+CREATE_IN_2 = (
+    *(_create(table) for table in _SINCE_2),
+    "CREATE INDEX item_worker ON item (worker, ordinal)",
+)
+"""What the step from version 1 to 2 makes."""
 CREATE = (
-    *(
-        f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, {', '.join(columns)}, crc INTEGER)"
-        for table, columns in COLUMNS.items()
-    ),
+    *(_create(table) for table in COLUMNS if table not in _SINCE_2),
     "CREATE UNIQUE INDEX chunk_place ON chunk (metric_set, worker, level, first)",
     "CREATE INDEX chunk_age ON chunk (level, id)",
+    *CREATE_IN_2,
 )
+"""A new file's tables, in the order that a migrated one has them in."""
 
 _NUMBERS = struct.Struct("<cq")
 _REALS = struct.Struct("<cd")
@@ -92,10 +114,6 @@ _LENGTHS = struct.Struct("<cI")
 _INSERT = {
     table: f"INSERT OR REPLACE INTO {table} VALUES (?, {'?, ' * len(columns)}?)"  # noqa: S608 - names are ours
     for table, columns in COLUMNS.items()
-}
-_SELECT = {
-    table: f"SELECT * FROM {table} ORDER BY id"  # noqa: S608 - names are ours
-    for table in COLUMNS
 }
 
 
@@ -155,10 +173,28 @@ def read(connection: Connection, table: str) -> Iterator[Row]:
         BadRow: A row does not fit its checksum.
         sqlite3.DatabaseError: SQLite cannot read it.
     """
-    for row in connection.execute(_SELECT[table]):
+    return read_rows(connection, table)
+
+
+def read_rows(connection: Connection, table: str, *, newest_first: bool = False) -> Iterator[Row]:
+    """Yield a table's rows as :func:`read` does, or in the other order.
+
+    There are none in a file of an older version that has no such table.
+    """
+    if not has_table(connection, table):
+        return
+    order = "DESC" if newest_first else "ASC"
+    query = f"SELECT * FROM {table} ORDER BY id {order}"  # noqa: S608 - names are ours
+    for row in connection.execute(query):
         if checksum(table, row[:-1]) != row[-1]:
             raise BadRow(f"row {row[0]} of table {table} does not fit its checksum")
         yield row[:-1]
+
+
+def has_table(connection: Connection, table: str) -> bool:
+    """Say whether a file of this version has a table, which older ones may not."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return table not in _SINCE_2 or version >= 2
 
 
 def spare_cells(number: int, table: str, row: Sequence[Cell]) -> tuple[Cell, ...]:
@@ -202,12 +238,17 @@ def gap_cells(number: int, worker: int, gap: Gap) -> tuple[Cell, ...]:
     )
 
 
+def fact_cells(worker: int | None, value: Mapping[str, object]) -> tuple[Cell, ...]:
+    """Return a run's facts, or a worker's coordinates, as a row of their table."""
+    return (0 if worker is None else 1 + worker, worker, json.dumps(value))
+
+
 def head_of(tables: Mapping[str, Sequence[Row]]) -> Head:
     """Return what the small tables say.
 
     Args:
-        tables: The rows of ``meta``, ``metric_set``, ``worker``, ``stream``, ``gap`` and ``loss``,
-            by id: of a name that ``meta`` has twice the later holds.
+        tables: The rows of ``meta``, ``metric_set``, ``worker``, ``stream``, ``gap``, ``fact`` and
+            ``loss``, by id: of a name that ``meta`` has twice the later holds.
 
     Raises:
         BadRow: The run's name is missing.
@@ -223,6 +264,8 @@ def head_of(tables: Mapping[str, Sequence[Row]]) -> Head:
         workers={row[0]: WorkerRow(**_named("worker", row)) for row in tables["worker"]},
         streams={row[0]: StreamRow(**_named("stream", row)) for row in tables["stream"]},
         gaps=[(row[1], Gap(*row[2:])) for row in tables["gap"]],
+        facts=next((json.loads(row[2]) for row in tables["fact"] if row[1] is None), {}),
+        meshes={row[1]: json.loads(row[2]) for row in tables["fact"] if row[1] is not None},
         losses=tuple(sentence for _, sentence in tables["loss"]),
     )
 

@@ -175,6 +175,9 @@ class Writer:
             self._fail(kind, str(error))
             return False
         self._tell_losses(writer)
+        shed = writer.take_shed()
+        if shed:
+            self._counters.add("items_shed_total", shed)
         self._counters.add("journal_commits_total")
         self._counters.add("journal_bytes_total", sum(map(len, bundle.parts)))
         self.done.append(bundle)

@@ -1,6 +1,7 @@
 """Rows into columns: gathers what the outbox gave, by schema, until a frame is made of it.
 
-Law: no queue, socket or clock of its own; rows in, batches and schemas out.
+Law: no queue, socket or clock of its own; rows and items in, batches and schemas out, no item
+before a row that was sent before it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from streamviz.publisher.notes import Note
 from streamviz.publisher.outbox import Row
 from streamviz.publisher.values import DeviceValue, Unusable, capture, shown
 from streamviz.wire.codec import MAX_BATCHES
-from streamviz.wire.frames import Batch, Span
+from streamviz.wire.frames import Batch, Item, Samples, Span
 from streamviz.wire.names import name_fault
 
-__all__ = ["FRAME_BYTES", "MAX_ROW_SCHEMAS", "Framer", "Load", "is_ready"]
+__all__ = ["FRAME_BYTES", "MAX_ROW_SCHEMAS", "Framer", "ItemLoad", "Load", "is_ready"]
 
 FRAME_BYTES = 64 * 1024
 """Column bytes after which a frame is closed: several fit any window the server names."""
@@ -30,7 +32,8 @@ _BIG_ENDIAN = sys.byteorder == "big"
 
 def is_ready(row: Row) -> bool:
     """Say whether all device values of a row have arrived."""
-    return all(value.is_ready() for value in row[3] or ())
+    pending = row[3]
+    return type(pending) is not list or all(value.is_ready() for value in pending)
 
 
 @dataclass(slots=True)
@@ -54,6 +57,32 @@ class Load:
     rows: int
     span: Span
 
+    def frame(self, stream: bytes, seq: int, row: int, wall: float, mono: float) -> Samples:
+        """Return the frame, numbered."""
+        return Samples(stream, seq, wall, mono, row, self.batches, self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemLoad:
+    """What an item frame is to carry."""
+
+    step: int
+    time: float
+    note: Note
+
+    rows = 1
+
+    @property
+    def span(self) -> Span:
+        """Where it lies."""
+        return Span(self.step, self.step, self.time, self.time)
+
+    def frame(self, stream: bytes, seq: int, row: int, wall: float, mono: float) -> Item:
+        """Return the frame, numbered."""
+        note = self.note
+        about = (note.kind, note.name, self.step, self.time, note.body)
+        return Item(stream, seq, wall, mono, row, *about)
+
 
 class Framer:
     """Gathers rows by the set of names they carry.
@@ -62,6 +91,7 @@ class Framer:
 
     Attributes:
         schemas: Every schema so far, by id.
+        stepless: Items, with their times, that wait for a row to tell them their step.
     """
 
     def __init__(self, refuse: Callable[[str, str, int], None]) -> None:
@@ -77,7 +107,8 @@ class Framer:
         self._split: dict[str, _Columns | None] = {}
         self._dirty: dict[int, _Columns] = {}
         self._bytes = 0
-        self._full: list[Load] = []
+        self._full: list[Load | ItemLoad] = []
+        self.stepless: list[tuple[float, Note]] = []
 
     def gather(self, rows: deque[Row], count: int) -> Row | None:
         """Gather up to ``count`` rows from the left of a queue.
@@ -88,14 +119,21 @@ class Framer:
         """
         last_names: tuple[str, ...] | None = None
         columns: _Columns | None = None
+        stepless = self.stepless
         for _ in range(count):
             try:
                 row = rows.popleft()
             except IndexError:  # the training thread dropped what was too much
                 return None
             step, time, metrics, pending = row
-            if pending is not None and not is_ready(row):
-                return row
+            if pending is not None:
+                if type(pending) is Note:
+                    self._add_note(step, time, pending)
+                    continue
+                if not is_ready(row):
+                    return row
+            if stepless:
+                self.settle(step)
             # A loop sends the same names over and over, and comparing is cheaper than looking up.
             names = tuple(metrics)
             if names != last_names:
@@ -106,6 +144,21 @@ class Framer:
             else:
                 self._append(columns, step, time, metrics)
         return None
+
+    def settle(self, step: int) -> None:
+        """Let the items that wait for a step have this one."""
+        waiting = self.stepless[:]
+        self.stepless.clear()
+        for time, note in waiting:
+            self._add_note(step, time, note)
+
+    def _add_note(self, step: int, time: float, note: Note) -> None:
+        if step < 0:
+            self.stepless.append((time, note))
+            return
+        note.release()
+        self._full.extend(self._close())
+        self._full.append(ItemLoad(step, time, note))
 
     def add(self, step: int, time: float, metrics: dict[str, float | DeviceValue]) -> int:
         """Gather one row.
@@ -175,7 +228,7 @@ class Framer:
         self.schemas.append(legal)
         return _Columns(len(self.schemas) - 1, legal, None if len(legal) == len(names) else legal)
 
-    def take(self) -> list[Load]:
+    def take(self) -> list[Load | ItemLoad]:
         """Return what was gathered, as loads of about :data:`FRAME_BYTES`, and forget it."""
         loads, self._full = self._full, []
         if self._dirty:

@@ -14,7 +14,7 @@ from streamviz.errors import DecodeError, UnusableSpill
 from streamviz.publisher.spill import SUFFIX, LockedFile, file_prefix
 from streamviz.publisher.spillformat import HEADER, MAGIC, parcel_of, read_record
 from streamviz.wire.codec import decode
-from streamviz.wire.frames import Bye, Gap, Heartbeat, Hello, Samples, Schema, Span
+from streamviz.wire.frames import Bye, Gap, Heartbeat, Hello, Item, Samples, Schema, Span
 from streamviz.wire.parcels import Parcel
 
 __all__ = ["LeftOver", "find_left_overs"]
@@ -140,7 +140,7 @@ class LeftOver:
             return True
         if frame.stream != self.hello.stream or isinstance(frame, Hello):
             return False
-        if isinstance(frame, Samples | Gap):
+        if isinstance(frame, Samples | Item | Gap):
             return self._take_in_parcel(parcel_of(frame, data))
         if isinstance(frame, Schema):
             self._schemas[frame.schema] = data
@@ -177,7 +177,7 @@ class LeftOver:
         try:
             while (data := read_record(self._bytes.read)) is not None:
                 frame = decode(data)
-                if isinstance(frame, Samples | Gap):
+                if isinstance(frame, Samples | Item | Gap):
                     return parcel_of(frame, data)
         except (OSError, DecodeError):
             return None

@@ -16,7 +16,7 @@ import numpy as np
 from streamviz.clock import monotonic_time, wall_time
 from streamviz.errors import DecodeError
 from streamviz.publisher.framer import FRAME_BYTES
-from streamviz.publisher.past import FloatArray, Missing, PastWorker, Piece, Reader, Rows
+from streamviz.publisher.past import FloatArray, Kept, Missing, PastWorker, Piece, Reader, Rows
 from streamviz.publisher.transport import Transport
 from streamviz.wire.codec import MAX_BATCHES, MAX_TOTALS, decode_ack, encode
 from streamviz.wire.delivery import Outgoing, Parcel
@@ -27,6 +27,7 @@ from streamviz.wire.frames import (
     Gap,
     Heartbeat,
     Hello,
+    Item,
     Samples,
     Schema,
     Span,
@@ -161,6 +162,11 @@ class Line:
                 if piece.reason in self._dropped or len(self._dropped) < MAX_TOTALS:
                     self._dropped[piece.reason] += piece.rows
                 continue
+            if isinstance(piece, Kept):
+                self._hold(batches, spans)
+                batches, spans, size = [], [], 0
+                self._hold_item(piece)
+                continue
             width = 16 + 8 * len(piece.names)
             most = max(FRAME_BYTES // width, 1)
             for start in range(0, piece.steps.size, most):
@@ -203,6 +209,18 @@ class Line:
             )
 
         self._out.add(make, rows, span)
+
+    def _hold_item(self, item: Kept) -> None:
+        time = float(self._move(np.array([item.time]))[0])
+
+        def make(seq: int, row: int) -> bytes:
+            wall, mono = _clock()
+            stream, kind, name = self._hello.stream, item.kind, item.name
+            return encode(
+                Item(stream, seq, wall, mono, row, kind, name, item.step, time, item.body)
+            )
+
+        self._out.add(make, 1, Span(item.step, item.step, time, time))
 
     # -- frames out, acknowledgements in ---------------------------------------------------
 

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from typing import NamedTuple
 
+from streamviz.publisher.notes import Note
 from streamviz.publisher.values import DeviceValue
 from streamviz.wire.frames import Span
 
@@ -22,8 +23,10 @@ MAX_ROW_VALUES = 128
 _CROWD = 512
 """Rows at which the sender is called before its time."""
 
-Row = tuple[int, float, dict[str, float | DeviceValue], list[DeviceValue] | None]
-"""One call of ``send``: step, wall time, values by name, and those of them still on their way."""
+Row = tuple[int, float, dict[str, float | DeviceValue], list[DeviceValue] | Note | None]
+"""One call of ``send``: step, wall time, values by name, and those of them still on their way.
+
+Or an item, which has no values, and -1 for a step that is not known."""
 
 
 class Bell:
@@ -93,11 +96,14 @@ class Outbox:
                 except IndexError:  # the sender was quicker
                     break
             if gone:
-                steps = [row[0] for row in gone]
+                steps = [max(row[0], 0) for row in gone]
                 span = Span(min(steps), max(steps), gone[0][1], gone[-1][1])
                 lost = self._lost or Lost(0, span)
                 self._lost = Lost(lost.rows + len(gone), lost.span.union(span))
                 self.lost_rows += len(gone)
+                for row in gone:
+                    if type(row[3]) is Note:
+                        row[3].release()
 
     def calm(self) -> None:
         """The sender is here: let it be called again when the queue has grown anew."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streamviz.wire.frames import MAX_TIME_S, Span
 
-__all__ = ["Lane", "Missing", "PastRun", "PastWorker", "Piece", "Reader", "Rows"]
+__all__ = ["Kept", "Lane", "Missing", "PastRun", "PastWorker", "Piece", "Reader", "Rows"]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -45,7 +45,19 @@ class Missing:
     reason: str
 
 
-Piece: TypeAlias = Rows | Missing
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An item: a mark, an alert or the like."""
+
+    kind: str
+    name: str
+    step: int
+    time: float
+    """Wall time, seconds since the epoch."""
+    body: bytes
+
+
+Piece: TypeAlias = Rows | Missing | Kept
 
 Lane: TypeAlias = Callable[[], Iterator[Piece]]
 """Begins to read, from the start, what of a worker is in one known order."""
@@ -67,8 +79,11 @@ class PastWorker:
     last_time: float
     """Wall time of its last row, seconds since the epoch."""
     rows: int | None
-    """Its rows, those in gaps included; ``None`` if nobody has counted them."""
+    """Its rows and items, those in gaps included; ``None`` if nobody has counted them."""
     lanes: Sequence[Lane]
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What its hello said besides hyperparameters: its place in the layout, and what is the
+    run's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -111,6 +126,8 @@ def _between(piece: Piece, start: int, stop: int) -> Piece | None:
     if isinstance(piece, Missing):
         outside = piece.span.last_step < start or piece.span.first_step > stop
         return None if outside else piece
+    if isinstance(piece, Kept):
+        return piece if start <= piece.step <= stop else None
     inside = (piece.steps >= start) & (piece.steps <= stop)
     if inside.all():
         return piece
@@ -176,7 +193,7 @@ class _Head:
             self.due = math.inf
             return
         self._piece = piece
-        times = np.array([piece.span.first_time]) if isinstance(piece, Missing) else piece.times
+        times = _times_of(piece)
         # The greatest so far; a time that is no number is passed over, and one past all calendars
         # is not waited for.
         self._dues = np.minimum(np.fmax(np.fmax.accumulate(times), self._latest), MAX_TIME_S)
@@ -185,7 +202,7 @@ class _Head:
 
     def due_after(self, size: int) -> float:
         """Return when the last of the rows is due that ``size`` bytes hold, of those read."""
-        width = 16 if isinstance(self._piece, Missing) else 16 + 8 * len(self._piece.names)
+        width = 16 + 8 * len(self._piece.names) if isinstance(self._piece, Rows) else 16
         rows = max(size // width, 1)
         return float(self._dues[min(self._at + rows, self._dues.size) - 1])
 
@@ -202,3 +219,9 @@ class _Head:
         else:
             self._next()
         return piece
+
+
+def _times_of(piece: Piece) -> FloatArray:
+    if isinstance(piece, Rows):
+        return piece.times
+    return np.array([piece.span.first_time if isinstance(piece, Missing) else piece.time])

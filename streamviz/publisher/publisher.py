@@ -6,14 +6,11 @@ says so once.
 
 from __future__ import annotations
 
-import atexit
-import logging
 import os
 import sys
 import threading
-import weakref
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
 from typing import SupportsFloat, SupportsIndex
@@ -22,11 +19,15 @@ from streamviz.clock import monotonic_time, wall_time
 from streamviz.config import PublisherConfig, environment, setting
 from streamviz.errors import ConfigError
 from streamviz.publisher.courier import Backlog
+from streamviz.publisher.endings import ALIVE
+from streamviz.publisher.facts import facts_of, small, with_facts
 from streamviz.publisher.former import Former
 from streamviz.publisher.identity import find_identity, find_run
+from streamviz.publisher.notes import Note, NoteRoom, alert_note, make_note, mark_note
 from streamviz.publisher.outbox import MAX_ROW_VALUES
 from streamviz.publisher.phases import Phases
 from streamviz.publisher.plain import plain
+from streamviz.publisher.refusals import Refusals
 from streamviz.publisher.stream import Origin, Report, Stream, Totals
 from streamviz.publisher.transport import Transport, ZmqTransport
 from streamviz.publisher.values import Unusable, immutable_types, snapshot, whole_step
@@ -35,13 +36,7 @@ from streamviz.wire.names import name_fault
 
 __all__ = ["Publisher", "Totals"]
 
-_log = logging.getLogger("streamviz.publisher")
-
 _NEVER = sys.maxsize
-
-_AT_EXIT_S = 1.8
-"""How long the end of a process may take for us: 2 s are promised, and the interpreter has its own
-things to do in them."""
 
 _BACKLOG_S = 0.2
 """How long the end waits for the thread with left-over files; its connection then just breaks."""
@@ -78,6 +73,13 @@ class Publisher:
         outbox_rows: int | None = None,
         spill_dir: str | os.PathLike[str] | None = None,
         spill_bytes: int | None = None,
+        replicated: Collection[str] = (),
+        mesh: Mapping[str, int] | None = None,
+        total_steps: int | None = None,
+        samples_per_step: float | None = None,
+        tokens_per_step: float | None = None,
+        flops_per_step: float | None = None,
+        peak_flops: float | None = None,
     ) -> None:
         """Connect in the background.
 
@@ -99,6 +101,13 @@ class Publisher:
                 end; it is delivered when this rank of this run starts again, or by ``streamviz
                 sync``. Default: none; ``./streamviz-spill`` with ``mode="file"``.
             spill_bytes: Bytes that a file there may have.
+            replicated: Metrics that must be equal on all ranks, such as a loss scale.
+            mesh: This rank's coordinates in the parallel layout, such as ``{"dp": 3, "pp": 1}``.
+            total_steps: Steps that the training is to make.
+            samples_per_step: Samples that all ranks together take in with a step.
+            tokens_per_step: Tokens, likewise.
+            flops_per_step: Floating-point operations, likewise.
+            peak_flops: Floating-point operations that this rank's device could do in a second.
 
         Raises:
             ConfigError: A setting cannot be used. Nothing else is raised, here or later.
@@ -115,9 +124,9 @@ class Publisher:
         found = find_identity(environment())
         self._identity = replace(
             found,
-            rank=found.rank if rank is None else _whole("rank", rank),
-            world_size=found.world_size if world_size is None else _whole("world_size", world_size),
-            attempt=found.attempt if attempt is None else _whole("attempt", attempt),
+            rank=found.rank if rank is None else small("rank", rank),
+            world_size=found.world_size if world_size is None else small("world_size", world_size),
+            attempt=found.attempt if attempt is None else small("attempt", attempt),
         )
         self.rank = self._identity.rank
         self.world_size = max(self._identity.world_size, self.rank + 1)
@@ -130,27 +139,31 @@ class Publisher:
             raise ConfigError("run", str(self.run)[:80], f"a legal name ({fault})")
         if config is not None and not isinstance(config, Mapping):
             raise ConfigError("config", type(config).__name__, "a mapping of names to values")
-        self._hyperparameters, left_out = plain(config or {})
+        rates = (samples_per_step, tokens_per_step, flops_per_step, peak_flops)
+        facts = facts_of(replicated, mesh, total_steps, rates)
+        own, left_out = plain(config or {})
+        self._hyperparameters, had_ours = with_facts(own, facts)
+        self._refusals = Refusals()
         self._phases = Phases()
         self._last_step = -1
         self._all_immutable = immutable_types().issuperset
-        self._lock = threading.Lock()
-        self._refused: dict[str, int] = {}
-        self._warned: set[str] = set()
+        self._note_room = NoteRoom()
         self._parent: bytes | None = None
         self._former = Former()
         self._backlog: Backlog | None = None
         self._attempt_lock = threading.Lock()
         self._closed = False
+        if had_ours:
+            self._refusals.warn("config key", "the key 'streamviz' of config is reserved; left out")
         if left_out:
-            self._warn("config", f"config is too large to be shown: {left_out}")
+            self._refusals.warn("config", f"config is too large to be shown: {left_out}")
         self._open()
         if self._config.mode == "off":
             self._deafen()
         else:
             self._start()
             self._start_backlog()
-            _alive.add(self)
+            ALIVE.add(self)
 
     # -- the hot path ----------------------------------------------------------------------
 
@@ -187,7 +200,7 @@ class Publisher:
             if len(self._rows) >= self._outbox.crowd:
                 self._crowded()
         except Exception as error:  # noqa: BLE001 - promise 1: a metric must not end a training
-            self._refuse_call(metrics, error)
+            self._refusals.refuse_call(metrics, error)
 
     # -- the rest --------------------------------------------------------------------------
 
@@ -198,6 +211,39 @@ class Publisher:
         ``phase/<name>``; while it lasts, the page shows which phase this rank is in.
         """
         return self._phases.measure(str(name))
+
+    def mark(self, name: str, step: SupportsIndex | None = None, text: str = "") -> None:
+        """Name a moment of the training, which is drawn on its charts; never raises or waits.
+
+        Args:
+            name: Such as ``checkpoint``.
+            step: Default: the last step sent, or, before any, the first that will be.
+            text: More to be read about it.
+        """
+        self._put(step, lambda: mark_note(name, text, self._note_room))
+
+    def alert(
+        self,
+        title: str,
+        text: str = "",
+        level: str = "warning",
+        step: SupportsIndex | None = None,
+    ) -> None:
+        """Say something that a person is to see; never raises or waits.
+
+        Args:
+            title: In a few words.
+            text: In more.
+            level: ``info``, ``warning`` or ``error``.
+            step: As with :meth:`mark`.
+        """
+        self._put(step, lambda: alert_note(title, text, level, self._note_room))
+
+    def _item(
+        self, kind: str, name: str, step: SupportsIndex | None, body: Mapping[str, object]
+    ) -> None:
+        """Send an item of any kind; its body is plain data."""
+        self._put(step, lambda: make_note(kind, name, body, self._note_room))
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until everything sent so far is acknowledged.
@@ -232,7 +278,7 @@ class Publisher:
             self._former.let_go(self._stream)
             why = self._former.is_full or ("it is a forked child's" if self._parent else "")
             if why:
-                self._warn("new attempt", f"new_attempt was called and did nothing: {why}")
+                self._refusals.warn("new attempt", f"new_attempt was called and did nothing: {why}")
                 return
             former = self._stream
             self._identity = replace(self._identity, attempt=self._identity.attempt + 1)
@@ -253,8 +299,7 @@ class Publisher:
     def totals(self) -> Totals:
         """Return what was counted so far."""
         total = self._former.totals().plus(self._stream.totals())
-        with self._lock:
-            return replace(total, refused=dict(self._refused))
+        return replace(total, refused=self._refusals.counts())
 
     def __enter__(self) -> Publisher:
         return self
@@ -272,7 +317,7 @@ class Publisher:
     def _open(self) -> None:
         """Make what belongs to one stream and one process."""
         origin = Origin(self.run, self._identity, self._parent, self._hyperparameters)
-        self._stream = Stream(self._config, origin, self._report, self._warn)
+        self._stream = Stream(self._config, origin, self._report, self._refusals.warn)
         self._outbox = self._stream.outbox
         self._rows = self._outbox.rows
         self._append = self._rows.append
@@ -281,7 +326,7 @@ class Publisher:
     def _start(self, former: Stream | None = None) -> None:
         """Connect, or turn to the spill file, or else to nothing."""
         connect = None if self._config.mode == "file" else self._connect
-        message = self._stream.start(connect, self._refuse, former)
+        message = self._stream.start(connect, self._refusals.refuse, former)
         if message:
             self._deafen("no connection", message)
         elif self._stream.lacks_thread:
@@ -315,16 +360,30 @@ class Publisher:
         self._outbox.crowd = _NEVER
 
         def drop(row: tuple[object, object, dict[str, object], object]) -> None:
+            if isinstance(row[3], Note):
+                row[3].release()
             if reason is not None:
-                self._count(reason, len(row[2]))
-                self._warn(reason, message)
+                self._refusals.count(reason, len(row[2]) or 1)
+                self._refusals.warn(reason, message)
 
         self._append = drop  # type: ignore[assignment]
+
+    def _put(self, step: SupportsIndex | None, make: Callable[[], Note]) -> None:
+        """Put an item among the rows."""
+        try:
+            place = self._last_step if step is None else whole_step(step)
+            if step is not None and not 0 <= place <= MAX_STEP:
+                raise Unusable("a step outside 0 to 2**53")
+            self._append((place, wall_time(), {}, make()))
+            if len(self._rows) >= self._outbox.crowd:
+                self._crowded()
+        except Exception as error:  # noqa: BLE001 - promise 1: a mark must not end a training
+            self._refusals.refuse_item(error)
 
     def _send_any(self, step: int, now: float, metrics: Mapping[str, object]) -> None:
         taken, pending, unusable = snapshot(metrics)
         for name, reason in unusable.items():
-            self._refuse(reason, name, 1)
+            self._refusals.refuse(reason, name, 1)
         if len(taken) <= MAX_ROW_VALUES:
             if taken:
                 self._append((step, now, taken, pending or None))
@@ -334,71 +393,41 @@ class Publisher:
             part = dict(items[start : start + MAX_ROW_VALUES])
             self._append((step, now, part, pending or None))
 
-    def _refuse_call(self, metrics: object, error: Exception) -> None:
-        """Count a call that could not be used at all."""
-        try:
-            values = len(metrics) if isinstance(metrics, Mapping) else 1
-            reason = f"a step or value that raised {type(error).__name__}"
-            if isinstance(error, Unusable):
-                reason = str(error)
-            elif not isinstance(metrics, Mapping):
-                reason = "metrics that are no mapping"
-        except Exception:  # noqa: BLE001 - promise 1: whatever an object raises stays here
-            values, reason = 1, "metrics that are no mapping"
-        self._refuse(reason, "", values)
-
-    def _refuse(self, reason: str, name: str, values: int) -> None:
-        if not values:
-            return
-        self._count(reason, values)
-        named = f"metric {name!r}" if name else "a call of send"
-        self._warn(f"refused {reason} {name}", f"{named} was left out: {reason}")
-
-    def _count(self, reason: str, values: int) -> None:
-        with self._lock:
-            self._refused[reason] = self._refused.get(reason, 0) + values
-
-    def _warn(self, cause: str, message: str) -> None:
-        """Say something once per cause."""
-        if cause not in self._warned and len(self._warned) < 100:
-            self._warned.add(cause)
-            with suppress(Exception):  # a user's log handler may raise, and must not into a send
-                _log.warning("streamviz: %s", message)
-
     def _report(self) -> Report:
         phase, phase_s = self._phases.current(monotonic_time())
-        with self._lock:
-            refused = dict(self._refused)
-        last_step = self._last_step if self._last_step >= 0 else None
-        return Report(refused, last_step, phase, phase_s)
+        refused = self._refusals.counts()
+        return Report(refused, self._last_step if self._last_step >= 0 else None, phase, phase_s)
 
     def _close(self, timeout: float, how: str) -> None:
         deadline = monotonic_time() + timeout
-        self._ask_to_end(deadline, how)
-        self._wait_for_end(deadline)
+        self.ask_to_end(deadline, how)
+        self.wait_for_end(deadline)
 
-    def _ask_to_end(self, deadline: float, how: str) -> None:
+    def ask_to_end(self, deadline: float, how: str) -> None:
+        """Begin to end by a monotonic time; for the end of the process."""
         if self._closed:
             return
         self._closed = True
         if self._config.mode == "off":
             return
         self._deafen("after close", "send was called after close; what it was given is counted")
-        _alive.discard(self)
+        ALIVE.discard(self)
         self._former.close(deadline)
         self._stream.close(deadline, how)
 
-    def _wait_for_end(self, deadline: float) -> None:
+    def wait_for_end(self, deadline: float) -> None:
+        """Wait for that until a monotonic time."""
         self._former.wait(deadline)
         self._stream.wait(deadline - monotonic_time())
         if self._backlog is not None:
             self._backlog.stop(min(max(deadline - monotonic_time(), 0.0), _BACKLOG_S))
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
         """In a forked child: forget the parent's threads and sockets without touching them."""
         _abandoned.append((self._stream, self._former, self._backlog))
         self._parent = self._parent or self._stream.name
-        self._lock = threading.Lock()
+        self._refusals.after_fork()
+        self._note_room = NoteRoom()
         self._attempt_lock = threading.Lock()
         self._former, self._backlog = Former(), None
         self._open()
@@ -416,33 +445,5 @@ class Publisher:
             multiprocessing.Finalize(self, self.close, exitpriority=0)
 
 
-def _whole(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 24:
-        raise ConfigError(name, value, "a whole number from 0 to 2**24 - 1")
-    return value
-
-
-_alive: weakref.WeakSet[Publisher] = weakref.WeakSet()
 _abandoned: list[object] = []
 """What forked children must neither use nor finalise."""
-
-
-def _after_fork_in_child() -> None:
-    for publisher in list(_alive):
-        publisher._after_fork()  # noqa: SLF001
-
-
-def _close_all() -> None:
-    """Close every publisher at exit, saying whether an exception ended the process."""
-    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
-    how = "ok" if error is None else type(error).__name__
-    deadline = monotonic_time() + _AT_EXIT_S
-    publishers = list(_alive)
-    for publisher in publishers:
-        publisher._ask_to_end(deadline, how)  # noqa: SLF001
-    for publisher in publishers:
-        publisher._wait_for_end(deadline)  # noqa: SLF001
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
-atexit.register(_close_all)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from secrets import token_bytes
 
 from streamviz.clock import monotonic_time, wall_time
+from streamviz.publisher.facts import with_facts
 from streamviz.publisher.line import Line
 from streamviz.publisher.past import FloatArray, PastRun, PastWorker
 from streamviz.publisher.transport import Transport
@@ -224,7 +225,7 @@ class Replay:
             attempt=attempt,
             parent=None,
             library=worker.library,
-            config=self._recording.config,
+            config=with_facts(self._recording.config, worker.facts)[0],
         )
         return Line(worker, hello, self._connect, lambda times: self._pace.moved(times), self._warn)
 

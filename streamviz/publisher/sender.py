@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from streamviz.clock import monotonic_time, wall_time
 from streamviz.errors import DecodeError
-from streamviz.publisher.framer import Framer, Load, is_ready
+from streamviz.publisher.framer import Framer, ItemLoad, Load, is_ready
 from streamviz.publisher.nowhere import Nowhere
 from streamviz.publisher.outbox import Outbox, Row
 from streamviz.publisher.spill import SpillFile
 from streamviz.publisher.transport import Transport
 from streamviz.wire.codec import decode_ack, encode
 from streamviz.wire.delivery import Outgoing, Parcel
-from streamviz.wire.frames import Bye, Frame, Gap, Heartbeat, Hello, Samples, Schema, Span
+from streamviz.wire.frames import Bye, Frame, Gap, Heartbeat, Hello, Schema, Span
 
 __all__ = ["Sender", "Ticket"]
 
@@ -44,6 +44,11 @@ order: until that has ended, or so long if it was answered, or if it was not."""
 _SPILL_S, _SPILL_SHARE = 0.8, 0.4
 """How much of the time to end in is kept for writing to disk what no server took: a full buffer at
 80 MB/s, and at most this part of the whole."""
+
+
+_STEPLESS_S = 5.0
+"""How long an item that was sent before the first row waits for that to tell it its step; then it
+is 0."""
 
 
 @dataclass(slots=True)
@@ -126,7 +131,7 @@ class Sender:
         self._tickets: list[Ticket] = []
         self._lock = threading.Lock()
         self._closing: _Closing | None = None
-        self._started_at = monotonic_time()
+        self._started_at = self._stepless_since = monotonic_time()
         self._heartbeat_at = 0.0
         self._listened_at = 0.0
         self._waits = True
@@ -138,8 +143,8 @@ class Sender:
 
     @property
     def unready_rows(self) -> int:
-        """Rows taken from the outbox that wait for a device."""
-        return int(self._unready is not None)
+        """Rows taken from the outbox that wait for a device, and items that wait for a step."""
+        return int(self._unready is not None) + len(self._framer.stepless)
 
     def start(self) -> None:
         """Start the thread.
@@ -199,6 +204,7 @@ class Sender:
     def _turn(self, now: float) -> None:
         tickets = self._tickets
         self._gather()
+        self._settle(now)
         for load in self._framer.take():
             self._hold(load)
         if self.is_for_file:
@@ -229,17 +235,25 @@ class Sender:
                 return
             step, time, metrics, _ = self._unready
             self._unready = None
+            self._framer.settle(step)
             self._framer.add(step, time, metrics)
         # Rows that come while we are here are the next turn's: a loop that only sends must not
         # keep this one from delivering.
         rows = self._outbox.rows
         self._unready = self._framer.gather(rows, len(rows))
 
-    def _hold(self, load: Load) -> None:
+    def _settle(self, now: float) -> None:
+        """Let items go that have waited for a row, and its step, for long enough."""
+        if not self._framer.stepless:
+            self._stepless_since = now
+        elif self._tickets or self._closing or now - self._stepless_since >= _STEPLESS_S:
+            self._framer.settle(0)
+
+    def _hold(self, load: Load | ItemLoad) -> None:
         wall, mono = wall_time(), monotonic_time()
 
         def make(seq: int, row: int) -> bytes:
-            return encode(Samples(self._stream, seq, wall, mono, row, load.batches, load.rows))
+            return encode(load.frame(self._stream, seq, row, wall, mono))
 
         dropped = self._out.dropped_rows
         self._out.add(make, load.rows, load.span)

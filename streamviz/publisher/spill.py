@@ -18,7 +18,7 @@ from streamviz.clock import monotonic_time, wall_time
 from streamviz.errors import DecodeError
 from streamviz.publisher.spillformat import HEADER, parcel_of, read_record, record
 from streamviz.wire.codec import decode, encode
-from streamviz.wire.frames import Bye, Gap, Heartbeat, Hello, Samples, Schema, Span
+from streamviz.wire.frames import Bye, Gap, Heartbeat, Hello, Item, Samples, Schema, Span
 from streamviz.wire.parcels import Parcel
 
 __all__ = ["SUFFIX", "LockedFile", "SpillFile", "file_prefix"]
@@ -206,7 +206,7 @@ class SpillFile:
                 if data is None:
                     break
                 frame = decode(data)
-                if isinstance(frame, Samples | Gap):
+                if isinstance(frame, Samples | Item | Gap):
                     return parcel_of(frame, data)
         except (OSError, DecodeError) as error:
             self._failed("cannot be read", error)

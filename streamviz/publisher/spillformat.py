@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Callable
 
 from streamviz.wire.codec import MAX_FRAME_BYTES
-from streamviz.wire.frames import Batch, Gap, Samples, Span
+from streamviz.wire.frames import Batch, Gap, Item, Samples, Span
 from streamviz.wire.parcels import Parcel
 
 __all__ = ["HEADER", "MAGIC", "RECORD_BYTES", "SPILL_VERSION", "parcel_of", "read_record", "record"]
@@ -48,7 +48,7 @@ def read_record(read: Callable[[int], bytes]) -> bytes | None:
     return frame if len(frame) == length and zlib.crc32(frame) == crc else None
 
 
-def parcel_of(frame: Samples | Gap, data: bytes) -> Parcel:
+def parcel_of(frame: Samples | Item | Gap, data: bytes) -> Parcel:
     """Return a numbered frame as what is held until it is acknowledged.
 
     Args:
@@ -58,6 +58,9 @@ def parcel_of(frame: Samples | Gap, data: bytes) -> Parcel:
     if isinstance(frame, Gap):
         rows = frame.row, frame.end_row
         return Parcel(frame.seq, frame.last_seq, *rows, frame.span, None, frame.reason)
+    if isinstance(frame, Item):
+        place = Span(frame.step, frame.step, frame.time, frame.time)
+        return Parcel(frame.seq, frame.seq, frame.row, frame.row + 1, place, data)
     span = _span(frame.batches[0])
     for batch in frame.batches[1:]:
         span = span.union(_span(batch))

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from streamviz.errors import ConfigError, DecodeError
-from streamviz.publisher.past import Missing, PastRun, PastWorker, Piece, Rows
+from streamviz.publisher.facts import with_facts
+from streamviz.publisher.past import Kept, Missing, PastRun, PastWorker, Piece, Rows
 from streamviz.publisher.spillformat import HEADER, read_record
 from streamviz.wire.codec import decode
 from streamviz.wire.frames import (
@@ -23,9 +24,11 @@ from streamviz.wire.frames import (
     Frame,
     Gap,
     Hello,
+    Item,
     Samples,
     Schema,
 )
+from streamviz.wire.reserved import RESERVED
 
 __all__ = ["is_spill_file", "read_spill_file"]
 
@@ -63,11 +66,15 @@ def read_spill_file(path: Path) -> tuple[PastRun, int]:
         if isinstance(piece, Missing):
             rows += piece.rows
             last_time = max(last_time, piece.span.last_time)
+        elif isinstance(piece, Kept):
+            rows += 1
+            last_time = max(last_time, piece.time)
         else:
             rows += piece.steps.size
             last_time = max(last_time, float(piece.times.max()))
     if hello is None or not rows:
         raise ConfigError("SOURCE", str(path), "a spill file with rows in it")
+    facts = hello.config.get(RESERVED)
     worker = PastWorker(
         rank=hello.rank,
         attempt=hello.attempt,
@@ -80,8 +87,10 @@ def read_spill_file(path: Path) -> tuple[PastRun, int]:
         last_time=last_time,
         rows=rows,
         lanes=[lambda: _pieces(path)],
+        facts=facts if isinstance(facts, dict) else {},
     )
-    past = PastRun(run=hello.run, config=hello.config, workers=[worker])
+    own, _ = with_facts(hello.config, {})
+    past = PastRun(run=hello.run, config=own, workers=[worker])
     return past, path.stat().st_size - whole
 
 
@@ -103,6 +112,8 @@ def _pieces(path: Path) -> Iterator[Piece]:
             names[frame.schema] = frame.names
         elif isinstance(frame, Gap):
             yield Missing(frame.span, frame.end_row - frame.row, frame.reason)
+        elif isinstance(frame, Item):
+            yield Kept(frame.kind, frame.name, frame.step, frame.time, frame.body)
         elif isinstance(frame, Samples):
             for batch in frame.batches:
                 yield _rows(batch, names.get(batch.schema, ()), path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from streamviz.store.changes import Changes, Cursor
 from streamviz.store.gaps import Gap
 from streamviz.store.grid import Grid
+from streamviz.store.items import Item
 from streamviz.store.series import QueryResult, Series
 from streamviz.store.store import Store, Usage
 from streamviz.store.table import Table
@@ -17,6 +18,7 @@ __all__ = [
     "Cursor",
     "Gap",
     "Grid",
+    "Item",
     "QueryResult",
     "Series",
     "Store",

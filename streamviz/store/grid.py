@@ -94,6 +94,13 @@ def finest_shift(buckets: IntArray, limit: int) -> int:
     """
     if buckets.size <= limit:
         return 0
+    low, high = int(buckets[0]), int(buckets[-1])
+    if high - low + 1 == buckets.size:
+        # Without a hole, as steps mostly come, there is nothing to look at.
+        shift = 0
+        while (high >> shift) - (low >> shift) >= limit:
+            shift += 1
+        return shift
     # Neighbours fall into one bucket once the shift reaches the bit length of their difference by
     # exclusive or, so the answer is the limit-th largest of those lengths: no pass per shift.
     apart = buckets[1:] ^ buckets[:-1]

@@ -6,13 +6,16 @@ Law: a name that some table had no room for is never told as complete.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from streamviz.store.budget import Budget
 from streamviz.store.gaps import Gaps
+from streamviz.store.items import Items
 from streamviz.store.query import Metric
 from streamviz.store.table import Table
 
-__all__ = ["Run", "Usage"]
+__all__ = ["Run", "Usage", "usage_of"]
 
 CUT_NAMES_KEPT = 10_000
 """As many as a run may have metrics."""
@@ -56,6 +59,8 @@ class Run:
     structure: int = 0
     gaps: dict[int, Gaps] = field(default_factory=dict)
     gaps_version: int = 0
+    items: Items | None = None
+    """``None`` before the first."""
     overflow_names: dict[str, None] = field(default_factory=dict)
     cut_names: set[str] = field(default_factory=set)
     """Names that some table had no room for; once there are too many, any may be one."""
@@ -81,6 +86,32 @@ class Run:
     def is_cut(self, name: str) -> bool:
         """Tell whether some table may have had no room for a name."""
         return name in self.cut_names or len(self.cut_names) > CUT_NAMES_KEPT
+
+
+def usage_of(runs: Mapping[str, Run], budget: Budget, overflowed: int) -> Usage:
+    """Return what some runs hold.
+
+    Args:
+        runs: By name.
+        budget: What they hold it within.
+        overflowed: Values that no series had room for.
+    """
+    tables = [table for held in runs.values() for table in held.tables.values()]
+    return Usage(
+        bytes_held=budget.held,
+        bytes_allowed=budget.allowed,
+        runs=len(runs),
+        workers=sum(len(held.workers) for held in runs.values()),
+        metrics=sum(len(held.metrics) for held in runs.values()),
+        series=sum(table.width * len(table.workers) for table in tables),
+        tables=len(tables),
+        ring_rows=sum(table.ring.head - table.ring.tail for table in tables),
+        evicted_rows=budget.evicted_rows,
+        overflowed_values=overflowed,
+        overflow_names={
+            name: tuple(held.overflow_names) for name, held in runs.items() if held.overflow_names
+        },
+    )
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

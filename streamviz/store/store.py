@@ -7,18 +7,20 @@ readers get values that no later write changes.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from streamviz.clock import monotonic_time
 from streamviz.counters import Counters
 from streamviz.errors import BudgetSpent, StoreFull, UnknownSeries
 from streamviz.store.budget import Budget
 from streamviz.store.changes import Changes, Cursor, prepare_changes, read_changes
+from streamviz.store.fresh import Fresh, fresh_rows
 from streamviz.store.gaps import GAPS_PER_WORKER, Gap, Gaps
 from streamviz.store.grid import FloatArray, IntArray
+from streamviz.store.items import Item, Items
 from streamviz.store.query import Metric, Request
 from streamviz.store.refill import Refill
-from streamviz.store.run import Run, Usage
+from streamviz.store.run import Run, Usage, usage_of
 from streamviz.store.series import QueryResult, prepare_series, read_series
 from streamviz.store.table import Table, table_bytes
 
@@ -200,6 +202,8 @@ class Store:
                 budget.holders.remove(table)
                 budget.give(table.nbytes)
             gaps = sum(max(len(gaps) - 1, 0) for gaps in held.gaps.values())
+            if held.items is not None:
+                budget.give(held.items.nbytes)
             budget.give(RUN_BYTES + WORKER_BYTES * len(held.workers) + GAP_BYTES * gaps)
             self._workers -= len(held.workers)
             self._metrics -= len(held.metrics)
@@ -229,6 +233,22 @@ class Store:
             else:
                 gaps.add(gap, limit=before)
             held.gaps_version += 1
+
+    def add_item(
+        self, run: str, worker: int, kind: str, name: str, step: int, time: float, body: bytes
+    ) -> None:
+        """Remember an :class:`Item`; older ones give way where there are too many, and are counted.
+
+        Raises:
+            UnknownSeries: There is no such run.
+        """
+        with self._lock:
+            held = self._run(run)
+            if held.items is None:
+                held.items = Items(self._budget.take_for_overview, self._budget.give)
+            gone = held.items.add(worker, *held.workers[worker], kind, name, step, time, body)
+            if gone:
+                self._counters.add("items_evicted_total", gone)
 
     # The catalogue
 
@@ -317,27 +337,30 @@ class Store:
         with self._lock:
             return self._run(run).gaps_version
 
+    def items(self, run: str, kind: str | None = None, name: str | None = None) -> list[Item]:
+        """Return a run's items, of one kind and name or of all, in the order in which they came.
+
+        Raises:
+            UnknownSeries: There is no such run.
+        """
+        with self._lock:
+            held = self._run(run).items
+            return [] if held is None else held.chosen(kind, name)
+
+    def items_version(self, run: str) -> int:
+        """Return a number that grows with every item of the run.
+
+        Raises:
+            UnknownSeries: There is no such run.
+        """
+        with self._lock:
+            held = self._run(run).items
+            return 0 if held is None else held.version
+
     def usage(self) -> Usage:
         """Return what is held and what may be held."""
         with self._lock:
-            tables = [table for held in self._runs.values() for table in held.tables.values()]
-            return Usage(
-                bytes_held=self._budget.held,
-                bytes_allowed=self._budget.allowed,
-                runs=len(self._runs),
-                workers=self._workers,
-                metrics=self._metrics,
-                series=sum(table.width * len(table.workers) for table in tables),
-                tables=len(tables),
-                ring_rows=sum(table.ring.head - table.ring.tail for table in tables),
-                evicted_rows=self._budget.evicted_rows,
-                overflowed_values=self._overflowed,
-                overflow_names={
-                    name: tuple(held.overflow_names)
-                    for name, held in self._runs.items()
-                    if held.overflow_names
-                },
-            )
+            return usage_of(self._runs, self._budget, self._overflowed)
 
     # Reading
 
@@ -408,6 +431,11 @@ class Store:
             found = self._watch(run, metric)
             prepared = prepare_series(found, self._runs[run].workers, request)
         return read_series(prepared, request)
+
+    def fresh(self, run: str, seen: Mapping[tuple[str, ...], int]) -> list[Fresh]:
+        """Return what was appended to the run's tables after the first ``seen`` rows of each."""
+        with self._lock:
+            return fresh_rows(self._run(run).tables, seen)
 
     def _watch(self, run: str, metric: str) -> Metric:
         """Return a metric, stamped as read just now."""

@@ -81,6 +81,7 @@ class Door:
             ports of one host are not kept apart.
         shares: Knows the links that let somebody read for a while; ``None``: there are none.
         behind_proxy: Whether a proxy in front ends TLS, and says by which name it was called.
+        frames: Origins whose pages may show the page within them.
         refused: How many requests were refused, by reason.
     """
 
@@ -91,6 +92,7 @@ class Door:
     port: int = 0
     shares: Shares | None = None
     behind_proxy: bool = False
+    frames: tuple[str, ...] = ()
     refused: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from streamviz.views.parts import Dashboard
 
 __all__ = [
+    "Asked",
     "HealthHandler",
     "MetricsHandler",
     "MissingHandler",
@@ -41,6 +42,7 @@ __all__ = [
     "RunsHandler",
     "StatusHandler",
     "query_body",
+    "read_series",
 ]
 
 MAX_POINTS = 100_000
@@ -49,7 +51,6 @@ MAX_ANSWER = 2_000_000
 """Most points of all series of one answer together."""
 
 _MAX_STEP = 2**53
-_PARAMETERS = ("run", "metric", "rank", "attempt", "start", "stop", "points")
 _BARE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 _T = TypeVar("_T")
@@ -81,7 +82,7 @@ class HealthHandler(ApiHandler):
 class RunsHandler(ApiHandler):
     """``/api/v1/runs``: every run, who works for it and what it measures.
 
-    Those that are on the disk alone come last.
+    Those that are on the disk alone come last; with ``run=`` only one that is in memory.
     """
 
     for_one_run = True
@@ -89,6 +90,15 @@ class RunsHandler(ApiHandler):
     async def get(self) -> None:
         """Answer, newest run first."""
         now = wall_time()
+        only = self.get_query_argument("run", "")
+        if only:
+            # Asked again and again by who follows one run: of a thousand ranks it is long enough.
+            one = self.dashboard.roster.run(only) if self.may_read(only) else None
+            found = [] if one is None else [one]
+            self.write_json(
+                [run_for_api(run, _metrics(self.dashboard.store, only), now) for run in found]
+            )
+            return
         known = self.dashboard.roster.runs()
         told = [
             run_for_api(run, _metrics(self.dashboard.store, run.run), now)
@@ -143,6 +153,7 @@ class QueryHandler(ApiHandler):
     """``/api/v1/query``: the samples of one metric."""
 
     for_one_run = True
+    parameters: tuple[str, ...] = ("run", "metric", "rank", "attempt", "start", "stop", "points")
 
     async def get(self) -> None:
         """Answer with one series per worker.
@@ -166,8 +177,8 @@ class QueryHandler(ApiHandler):
             return (ranks is None or rank in ranks) and (attempt is None or number == attempt)
 
         def answer() -> bytes:
-            asked = _Asked(run, metric, start, stop, points or POINTS)
-            return query_body(_query(self.dashboard, asked, chosen))
+            asked = Asked(run, metric, start, stop, points or POINTS)
+            return query_body(read_series(self.dashboard, asked, chosen))
 
         async with self.dashboard.turns:
             try:
@@ -182,9 +193,9 @@ class QueryHandler(ApiHandler):
 
     def _refuse_unknown(self) -> None:
         for name in self.request.query_arguments:
-            if name not in _PARAMETERS:
+            if name not in self.parameters:
                 raise Refusal(
-                    400, f"{name[:80]!r} is no parameter, expected {', '.join(_PARAMETERS)}"
+                    400, f"{name[:80]!r} is no parameter, expected {', '.join(self.parameters)}"
                 )
 
     def _text(self, name: str) -> str | None:
@@ -218,7 +229,7 @@ class QueryHandler(ApiHandler):
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """A query that can be answered."""
 
     run: str
@@ -228,7 +239,9 @@ class _Asked:
     points: int
 
 
-def _query(dashboard: Dashboard, asked: _Asked, chosen: Callable[[int, int], bool]) -> QueryResult:
+def read_series(
+    dashboard: Dashboard, asked: Asked, chosen: Callable[[int, int], bool]
+) -> QueryResult:
     """Answer from memory, or from the disk where memory has nothing or no longer all of it.
 
     Args:
@@ -265,7 +278,7 @@ def _query(dashboard: Dashboard, asked: _Asked, chosen: Callable[[int, int], boo
     return QueryResult(resolution=found.resolution, series=series)
 
 
-def _read(source: Store | Past, asked: _Asked, workers: list[int] | None) -> QueryResult | None:
+def _read(source: Store | Past, asked: Asked, workers: list[int] | None) -> QueryResult | None:
     return source.query(
         asked.run,
         asked.metric,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from streamviz.views.alerts import AlertsHandler
 from streamviz.views.api import (
     HealthHandler,
     MetricsHandler,
@@ -15,6 +16,9 @@ from streamviz.views.api import (
     RunsHandler,
     StatusHandler,
 )
+from streamviz.views.download import Busy, CsvHandler
+from streamviz.views.items import ItemsHandler
+from streamviz.views.layout_handler import LayoutHandler
 from streamviz.views.live import LiveSocket
 from streamviz.views.page import (
     AssetHandler,
@@ -57,6 +61,10 @@ def routes(dashboard: Dashboard, library: Library | None = None) -> list[Route]:
         (r"/metrics", MetricsHandler, parts),
         (r"/api/v1/runs", RunsHandler, parts),
         (r"/api/v1/query", QueryHandler, parts),
+        (r"/api/v1/alerts", AlertsHandler, parts),
+        (r"/api/v1/items", ItemsHandler, parts),
+        (r"/api/v1/csv", CsvHandler, {**parts, "busy": Busy()}),
+        (r"/api/v1/layout", LayoutHandler, {**door, "layout": dashboard.layout}),
         (r"/api/v1/status", StatusHandler, parts),
         (r"/.*", MissingHandler, door),
     ]

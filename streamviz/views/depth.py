@@ -13,6 +13,7 @@ from streamviz.views.rows import Rows
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from streamviz.journal.history import RunSummary
     from streamviz.store import Grid, QueryResult
     from streamviz.views.models import Choice, ViewKey
 
@@ -32,6 +33,9 @@ asked again: by then what was received is committed."""
 
 class Past(Protocol):
     """What is on the disk; see :class:`streamviz.journal.history.History`."""
+
+    def runs(self) -> list[RunSummary]:
+        """Return the runs on the disk, newest first."""
 
     def grid(
         self,

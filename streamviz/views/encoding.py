@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MAGIC", "VERSION", "Floats", "chunk_bytes", "frame_bytes", "read_frame"]
+__all__ = ["MAGIC", "VERSION", "Floats", "bytes_chunk", "chunk_bytes", "frame_bytes", "read_frame"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,9 +35,21 @@ def chunk_bytes(key: int, meta: Mapping[str, object], columns: Sequence[Floats])
         meta: What the reader needs to place the columns; plain JSON, without NaN.
         columns: Arrays of shape (n,), all of one length.
     """
+    payload = b"".join(column.astype(_LITTLE, copy=False).tobytes() for column in columns)
+    return bytes_chunk(key, meta, payload)
+
+
+def bytes_chunk(key: int, meta: Mapping[str, object], payload: bytes) -> bytes:
+    """Encode one chunk whose payload is not of float64 only.
+
+    Args:
+        key: The view's key, below 2**32.
+        meta: What the reader needs to take the payload apart; plain JSON, without NaN.
+        payload: Any bytes; zeros are added up to a multiple of 8.
+    """
     text = json.dumps(meta, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     text += b" " * (-len(text) % 8)
-    payload = b"".join(column.astype(_LITTLE, copy=False).tobytes() for column in columns)
+    payload += bytes(-len(payload) % 8)
     return b"".join((_CHUNK.pack(key, len(text), len(payload), 0), text, payload))
 
 

@@ -23,6 +23,7 @@ from bokeh.models import (
     VStrip,
 )
 from bokeh.models.glyph import Glyph
+from bokeh.models.glyphs import Patches
 from bokeh.models.renderers import GlyphRenderer
 
 __all__ = ["BORDERS", "Y_SCALES", "YScale", "panel"]
@@ -49,6 +50,8 @@ def panel(y_scale: YScale) -> Plot:
     - ``gaps``: hatched strips; columns ``x0``, ``x1``;
     - ``outer``, ``inner``: the band from least to greatest and from p10 to p90; columns ``x``,
       ``y1``, ``y2``;
+    - ``bands``: outlines of the bands from p10 to p90 of things that are compared; columns ``xs``,
+      ``ys`` (an array each), ``color``, ``alpha``;
     - ``lines``: all lines, the last on top; columns ``xs``, ``ys`` (an array each), ``color``,
       ``alpha``, ``width``;
     - ``dots``: points too lonely for a line; columns ``x``, ``y``, ``color``;
@@ -141,6 +144,8 @@ def _add_glyphs(plot: Plot) -> None:
     for name in ("outer", "inner"):
         area = VArea(x="x", y1="y1", y2="y2", fill_color=_INK, fill_alpha=0.15)
         _add(plot, name, area, ("x", "y1", "y2"))
+    bands = Patches(xs="xs", ys="ys", fill_color="color", fill_alpha="alpha", line_color=None)
+    _add(plot, "bands", bands, ("xs", "ys", "color", "alpha"))
     lines = MultiLine(
         xs="xs",
         ys="ys",

@@ -20,10 +20,14 @@ from streamviz.errors import UnknownSeries
 from streamviz.journal.state import NOT_RECORDED, JournalState
 from streamviz.views import messages
 from streamviz.views.disk_reader import DiskReader
-from streamviz.views.messages import Ack, BadMessage, Close, Open, Watch, text_of
+from streamviz.views.heat_view import HeatKey, HeatView
+from streamviz.views.messages import Ack, BadMessage, Board, Close, Open, Watch, text_of
 from streamviz.views.reports import Reports
+from streamviz.views.shelf import Shelf
 from streamviz.views.view import LiveView
-from streamviz.views.viewers import Channel, Viewer
+from streamviz.views.viewers import Channel, View, Viewer
+from streamviz.views.workers import Boards
+from streamviz.watch import NOTHING, Told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +75,7 @@ class Hub:
         ingest_endpoint: str = "",
         history: Past | None = None,
         journal: Callable[[], JournalState] = lambda: NOT_RECORDED,
+        told: Callable[[str], Told] = lambda _: NOTHING,
         max_viewers: int = MAX_VIEWERS,
         max_views: int = MAX_VIEWS,
     ) -> None:
@@ -78,15 +83,18 @@ class Hub:
         self.ingest_endpoint = ingest_endpoint
         self.want: Callable[[str], None] = lambda _: None
         """Called with a run that somebody looks at, which may lie on the disk only."""
+        self.told = told
+        """Says what the watch has found about a run."""
         self.max_viewers = max_viewers
         self.max_views = max_views
         self.refused: dict[str, int] = {}
         self._store = store
         self._counters = counters
         self._viewers: list[Viewer] = []
-        self._views: dict[ViewKey, LiveView] = {}
+        self._views: dict[ViewKey | HeatKey, View] = {}
         self._next_key = 1
-        self._reports = Reports(store, roster, counters, journal)
+        self._reports = Reports(store, roster, counters, journal, told, Shelf(history))
+        self._boards = Boards(roster)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._beat_timer: asyncio.TimerHandle | None = None
@@ -110,6 +118,7 @@ class Hub:
                 timer.cancel()
         self._loop = self._timer = self._beat_timer = None
         self._reader.shutdown(wait=False, cancel_futures=True)
+        self._reports.shelf.stop()
         if self._disk is not None:
             self._disk.stop()
         for viewer in list(self._viewers):
@@ -223,10 +232,14 @@ class Hub:
             if view is not None:
                 self._release(view)
         elif isinstance(message, Watch):
-            viewer.watch(message.run)
-            if message.run is not None:
-                self.want(message.run)
+            viewer.watch(message.run, message.also)
+            for run in (message.run, *message.also):
+                if run is not None:
+                    self.want(run)
             self._tell(viewer)
+        elif isinstance(message, Board):
+            viewer.seat.take(message.run if message.on else None)
+            self._tell_board(viewer)
         else:
             return text_of("pong", t=message.t, now=wall_time())
         return None
@@ -237,7 +250,7 @@ class Hub:
             if len(self._views) >= self.max_views:
                 sentence = f"{self.max_views} views are open, the most this server allows"
                 raise BadMessage("too many views", sentence, message.view)
-            view = LiveView(self._next_key, message.key, has_disk=self._disk is not None)
+            view = self._view_of(message.key)
             self._next_key += 1
         former = viewer.open(message.view, view)
         self._views[message.key] = view
@@ -246,7 +259,12 @@ class Hub:
         self._schedule()
         return text_of("opened", id=message.view, key=view.number)
 
-    def _release(self, view: LiveView) -> None:
+    def _view_of(self, key: ViewKey | HeatKey) -> View:
+        if isinstance(key, HeatKey):
+            return HeatView(self._next_key, key)
+        return LiveView(self._next_key, key, has_disk=self._disk is not None)
+
+    def _release(self, view: View) -> None:
         """Drop a view that nobody watches."""
         if not any(viewer.watches(view) for viewer in self._viewers):
             self._views.pop(view.key, None)
@@ -262,7 +280,8 @@ class Hub:
         served = self._serve()
         # After the serving: what memory has is seen at once, what the disk has a moment later.
         if self._disk is not None and self._loop is not None:
-            self._disk.read(self._views.values(), self._loop)
+            charts = [view for view in self._views.values() if isinstance(view, LiveView)]
+            self._disk.read(charts, self._loop)
         return served and refreshed
 
     def _serve(self) -> bool:
@@ -307,7 +326,7 @@ class Hub:
                 self._drop(view)
         return True
 
-    def _read_aside(self, view: LiveView, now: float, loop: asyncio.AbstractEventLoop) -> None:
+    def _read_aside(self, view: View, now: float, loop: asyncio.AbstractEventLoop) -> None:
         """Refresh a view on the reader thread, while the others go on at their pace."""
         view.reading = True
         job = loop.run_in_executor(self._reader, view.refresh, self._store, now)
@@ -330,11 +349,11 @@ class Hub:
 
         job.add_done_callback(done)
 
-    def _note_read(self, view: LiveView, changed: bool) -> None:  # noqa: FBT001 - refresh's answer
+    def _note_read(self, view: View, changed: bool) -> None:  # noqa: FBT001 - refresh's answer
         if changed and view.key.stop is None and view.newest is not None:
             self._reports.note_lag(view.key.run, monotonic_time(), view.newest)
 
-    def _drop(self, view: LiveView) -> None:
+    def _drop(self, view: View) -> None:
         """Give up a view that cannot be read; its viewers are told."""
         self._views.pop(view.key, None)
         for viewer in self._viewers:
@@ -348,8 +367,9 @@ class Hub:
             return
         self._reports.renew()
         for view in self._views.values():
-            if not view.reading:
+            if not view.reading and isinstance(view, LiveView):
                 view.take_gaps(self._store)
+        self._boards.keep([viewer.seat for viewer in self._viewers])
         for viewer in list(self._viewers):
             # What a stuck viewer misses here is told as it is then, once it reads again.
             if not viewer.channel.busy():
@@ -357,4 +377,9 @@ class Hub:
 
     def _tell(self, viewer: Viewer) -> None:
         for text in viewer.news(self._reports, len(self._viewers)):
+            viewer.channel.send(text)
+        self._tell_board(viewer)
+
+    def _tell_board(self, viewer: Viewer) -> None:
+        for text in self._boards.news(viewer.seat):
             viewer.channel.send(text)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from streamviz.views.messages import BadMessage, Open, Watch, parse_message, text_of
+from streamviz.views.messages import BadMessage, Board, Open, Watch, parse_message, text_of
 
 __all__ = ["Keyhole"]
 
@@ -33,6 +33,10 @@ class Keyhole:
             "opened": lambda fields: fields,
             "refused": lambda fields: fields,
             "pong": lambda fields: fields,
+            "alerts": self._of_the_run,
+            "items": self._of_the_run,
+            "ranks": self._of_the_run,
+            "workers": self._of_the_run,
         }
 
     def inward(self, message: str | bytes) -> tuple[str | bytes, str | None]:
@@ -44,6 +48,8 @@ class Keyhole:
         if isinstance(asked, Watch):
             # Also for "the newest active one", which may be another.
             return text_of("watch", run=self._run), None
+        if isinstance(asked, Board) and asked.run != self._run:
+            return message, text_of("refused", id=None, reason="this link shows another run")
         if isinstance(asked, Open) and asked.key.run != self._run:
             return message, text_of("refused", id=asked.view, reason="this link shows another run")
         return message, None

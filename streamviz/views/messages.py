@@ -9,18 +9,23 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from streamviz.errors import ConfigError
+from streamviz.views.heat_rows import CELLS
+from streamviz.views.heat_view import MAX_HEAT_POINTS, MAX_HEAT_ROWS, HeatKey
 from streamviz.views.models import MODES, ViewKey
 from streamviz.views.ranks import RankSet, parse_ranks
 
 __all__ = [
+    "MAX_ALSO",
     "MAX_MESSAGE",
     "MAX_POINTS",
     "MIN_POINTS",
     "POINTS",
     "Ack",
     "BadMessage",
+    "Board",
     "Close",
     "Message",
     "Open",
@@ -35,6 +40,11 @@ MAX_MESSAGE = 16 * 1024
 
 MIN_POINTS, POINTS, MAX_POINTS = 8, 1_024, 4_096
 """Buckets a view may ask for: least, without asking, most."""
+
+MAX_ALSO = 7
+"""Runs that a page may compare with the one it watches."""
+
+_T = TypeVar("_T")
 
 _MAX_NAME = 256
 _MAX_ID = 2**31 - 1
@@ -61,6 +71,8 @@ class Watch:
 
     run: str | None
     """``None``: the newest that is active."""
+    also: tuple[str, ...] = ()
+    """Runs it is compared with, whose structure is told too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,7 @@ class Open:
     """Open a view, or put another in its place."""
 
     view: int
-    key: ViewKey
+    key: ViewKey | HeatKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +88,14 @@ class Close:
     """Close a view."""
 
     view: int
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Say how every worker of a run is, or no longer."""
+
+    run: str
+    on: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +112,7 @@ class Ping:
     t: float
 
 
-Message = Watch | Open | Close | Ack | Ping
+Message = Watch | Board | Open | Close | Ack | Ping
 
 
 class _Fields:
@@ -115,6 +135,20 @@ class _Fields:
     def step(self, name: str) -> int | None:
         return None if self._fields.get(name) is None else self.integer(name, 0, _MAX_STEP)
 
+    def range(self) -> tuple[int | None, int | None]:
+        start, stop = self.step("start"), self.step("stop")
+        if start is not None and stop is not None and stop < start:
+            raise self.wrong("stop", f"a step not before start, {start}")
+        return start, stop
+
+    def choice(self, name: str, choices: tuple[_T, ...]) -> _T:
+        value = self._fields.get(name)
+        for choice in choices:
+            # True is 1, but who sends 1 has not read the protocol.
+            if value == choice and type(value) is type(choice):
+                return choice
+        raise self.wrong(name, " or ".join(map(repr, choices)))
+
     def number(self, name: str) -> float:
         value = self._fields.get(name)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -132,6 +166,17 @@ class _Fields:
         if not isinstance(value, str) or not 0 < len(value) <= _MAX_NAME or not _is_text(value):
             raise self.wrong(name, f"a name of 1 to {_MAX_NAME} characters")
         return value
+
+    def names(self, name: str, most: int) -> tuple[str, ...]:
+        values = self._fields.get(name)
+        if values is None:
+            return ()
+        if not isinstance(values, list) or len(values) > most:
+            raise self.wrong(name, f"a list of at most {most} names")
+        for value in values:
+            if not isinstance(value, str) or not 0 < len(value) <= _MAX_NAME or not _is_text(value):
+                raise self.wrong(name, f"names of 1 to {_MAX_NAME} characters")
+        return tuple(dict.fromkeys(values))
 
     def ranks(self, name: str) -> RankSet | None:
         value = self._fields.get(name)
@@ -179,14 +224,21 @@ def _parse_fields(read: _Fields, fields: Mapping[str, object]) -> Message:
         return Ack(read.integer("frame", 0, 2**32 - 1))
     if op == "view":
         read.view = view = read.integer("id", 0, _MAX_ID)
-        return Open(view, _parse_view(read, fields))
+        kind = fields.get("kind", "chart")
+        if kind not in ("chart", "heat"):
+            raise read.wrong("kind", "'chart' or 'heat'")
+        return Open(view, _parse_heat(read) if kind == "heat" else _parse_view(read, fields))
     if op == "close":
         return Close(read.integer("id", 0, _MAX_ID))
     if op == "watch":
-        return Watch(None if fields.get("run") is None else read.name("run"))
+        return Watch(
+            None if fields.get("run") is None else read.name("run"), read.names("also", MAX_ALSO)
+        )
+    if op == "board":
+        return Board(read.name("run"), read.choice("on", (True, False)))
     if op == "ping":
         return Ping(read.number("t"))
-    raise BadMessage("unknown", str(read.wrong("op", "watch, view, close, ack or ping")))
+    raise BadMessage("unknown", str(read.wrong("op", "watch, view, close, board, ack or ping")))
 
 
 def _parse_view(read: _Fields, fields: Mapping[str, object]) -> ViewKey:
@@ -194,9 +246,7 @@ def _parse_view(read: _Fields, fields: Mapping[str, object]) -> ViewKey:
     mode = next((mode for mode in MODES if mode == wanted), None)
     if mode is None:
         raise read.wrong("mode", " or ".join(repr(mode) for mode in MODES))
-    start, stop = read.step("start"), read.step("stop")
-    if start is not None and stop is not None and stop < start:
-        raise read.wrong("stop", f"a step not before start, {start}")
+    start, stop = read.range()
     return ViewKey(
         run=read.name("run"),
         metric=read.name("metric"),
@@ -205,6 +255,21 @@ def _parse_view(read: _Fields, fields: Mapping[str, object]) -> ViewKey:
         start=start,
         stop=stop,
         points=read.integer("points", MIN_POINTS, MAX_POINTS) if "points" in fields else POINTS,
+    )
+
+
+def _parse_heat(read: _Fields) -> HeatKey:
+    start, stop = read.range()
+    return HeatKey(
+        run=read.name("run"),
+        metric=read.name("metric"),
+        ranks=read.ranks("ranks"),
+        start=start,
+        stop=stop,
+        points=read.integer("points", MIN_POINTS, MAX_HEAT_POINTS),
+        rows=read.integer("rows", MIN_POINTS, MAX_HEAT_ROWS),
+        cells=read.choice("cells", CELLS),
+        relative=read.choice("relative", (True, False)),
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from streamviz.insight.bands import band
+from streamviz.insight.bands import band, spread
 
 if TYPE_CHECKING:
     from streamviz.store import Gap, Grid
@@ -40,8 +40,10 @@ __all__ = [
     "reduce_ranks",
 ]
 
-Mode = Literal["band", "lines"]
-MODES: tuple[Mode, ...] = ("band", "lines")
+Mode = Literal["band", "std", "lines"]
+"""``band``: median and quantiles over the ranks; ``std``: mean and standard deviation, in the same
+columns; ``lines``: each rank on its own."""
+MODES: tuple[Mode, ...] = ("band", "std", "lines")
 
 COLUMNS = ("x", "t", "lo", "p10", "mid", "p90", "hi", "bad")
 """What every view has one value of per bucket."""
@@ -198,12 +200,14 @@ def evenly(count: int, most: int) -> list[int]:
     return [round(i * (count - 1) / (most - 1)) for i in range(most)]
 
 
-def reduce_ranks(grid: Grid, columns: npt.NDArray[np.intp]) -> Floats:
+def reduce_ranks(grid: Grid, columns: npt.NDArray[np.intp], mode: Mode = "band") -> Floats:
     """Fold the ranks of a grid into the columns of a view.
 
     Args:
         grid: B buckets of N workers, as the store hands them out.
         columns: Which of the N make the band; not empty.
+        mode: In ``std`` the mean stands for the median, and one standard deviation to either side
+            of it for the quantiles.
 
     Returns:
         Shape (8, B), in the order of :data:`COLUMNS`; NaN where no rank has a finite value.
@@ -213,7 +217,8 @@ def reduce_ranks(grid: Grid, columns: npt.NDArray[np.intp]) -> Floats:
     out = np.empty((len(COLUMNS), len(grid.bucket)))
     out[0] = grid.bucket << grid.shift
     out[1] = _mean_time(grid.time[:, of])
-    made = band(grid.mean[:, of], grid.vmin[:, of], grid.vmax[:, of])
+    fold = spread if mode == "std" else band
+    made = fold(grid.mean[:, of], grid.vmin[:, of], grid.vmax[:, of])
     out[2:7] = made.lo, made.p10, made.mid, made.p90, made.hi
     out[7] = grid.bad[:, of].sum(axis=1)
     return out

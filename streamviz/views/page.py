@@ -198,6 +198,7 @@ class PageHandler(_StaticAnswer):
     def get(self, name: str = "") -> None:
         """Answer with the page, or take the token out of the address into the cookie."""
         if "token" not in self.request.query_arguments:
+            self._let_be_framed()
             super().get(name)
             return
         # The last one wins, as with every other argument.
@@ -207,6 +208,18 @@ class PageHandler(_StaticAnswer):
         self.redirect("?".join(filter(None, (f"{self.door.prefix}/", "&".join(rest)))))
 
     head = get
+
+    def _let_be_framed(self) -> None:
+        """Let pages of the allowed origins show this one, if it was opened for that."""
+        if not self.door.frames or "embed" not in self.request.query_arguments:
+            return
+        policy = self._headers["Content-Security-Policy"]
+        allowed = f"frame-ancestors {' '.join(self.door.frames)}"
+        self.set_header(
+            "Content-Security-Policy", policy.replace("frame-ancestors 'none'", allowed)
+        )
+        # It knows no list of origins, and every browser that we support knows the policy.
+        self.clear_header("X-Frame-Options")
 
     def _take(self, token: str) -> None:
         """Put the token of an address into its cookie.

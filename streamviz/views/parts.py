@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from streamviz.store import Store
     from streamviz.views.access import Door
     from streamviz.views.hub import Hub
+    from streamviz.views.layouts import Layout
 
 __all__ = ["MAX_QUERIES", "Dashboard"]
 
@@ -36,6 +37,7 @@ class Dashboard:
         door: Who may come in.
         history: What is on disk, ``None`` when nothing is recorded.
         journal: Says how recording goes; callable from any thread.
+        layout: How the page's charts are arranged; ``None``: by the names of metrics.
         started: Wall time of the server's start, seconds since the epoch.
         turns: Lets so many queries be answered at a time; the others wait for their turn.
     """
@@ -47,5 +49,6 @@ class Dashboard:
     door: Door
     history: History | None = None
     journal: Callable[[], JournalState] = lambda: NOT_RECORDED
+    layout: Layout | None = None
     started: float = field(default_factory=wall_time)
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_QUERIES))

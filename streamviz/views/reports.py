@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING
 from streamviz.clock import monotonic_time, wall_time
 from streamviz.errors import UnknownSeries
 from streamviz.journal.state import NOT_RECORDED, JournalState
+from streamviz.views.alert_texts import AlertTexts
 from streamviz.views.delivery import delivery, dropped_by_reason, duplicates
+from streamviz.views.marks import Marks
 from streamviz.views.messages import text_of
+from streamviz.views.progress import Progress, Speed
+from streamviz.views.shelf import Shelf
 from streamviz.views.summaries import (
     attempt_of,
     journal_row,
@@ -23,6 +27,7 @@ from streamviz.views.summaries import (
     run_detail,
     run_row,
 )
+from streamviz.watch import NOTHING, Told
 
 if TYPE_CHECKING:
     from streamviz.counters import Counters
@@ -59,6 +64,9 @@ class Reports:
         runs: The text of the list of runs.
         runs_version: Grows whenever that list changed in more than its times.
         journal: Says how recording goes.
+        shelf: Says which runs lie on the disk only.
+        marks: Texts of the runs' marks.
+        alerts: Texts of their alerts.
     """
 
     def __init__(
@@ -67,8 +75,13 @@ class Reports:
         roster: Roster,
         counters: Counters,
         journal: Callable[[], JournalState] = lambda: NOT_RECORDED,
+        told: Callable[[str], Told] = lambda _: NOTHING,
+        shelf: Shelf | None = None,
     ) -> None:
         self.journal = journal
+        self.shelf = shelf or Shelf(None)
+        self.marks = Marks(store)
+        self.alerts = AlertTexts(told)
         self.runs = text_of("runs", runs=[])
         self.runs_version = 0
         self._store = store
@@ -81,6 +94,7 @@ class Reports:
         self._reports: dict[str | None, RunReport] = {}
         self._totals: deque[tuple[float, int]] = deque(maxlen=_RATE_NOTES)
         self._lags: dict[str, deque[tuple[float, float]]] = {}
+        self._speeds: dict[str, Progress] = {}
         self._progress: dict[str, tuple[int, float | None]] = {}
         """Per run the sum of its workers' steps, and when it was last heard from as they moved."""
 
@@ -96,6 +110,7 @@ class Reports:
             self._note_progress(info)
         self._rows = rows
         newest_first = [row for _, row in reversed(rows.values())]
+        newest_first += self.shelf.rows(rows)
         # A list that is told again at every heartbeat would be news without any.
         steady: list[object] = [{**row, "last_time": None} for row in newest_first]
         if steady != self._steady:
@@ -106,6 +121,7 @@ class Reports:
         self._details = {name: held for name, held in self._details.items() if name in rows}
         self._lags = {name: lags for name, lags in self._lags.items() if name in rows}
         self._progress = {name: seen for name, seen in self._progress.items() if name in rows}
+        self._speeds = {name: seen for name, seen in self._speeds.items() if name in rows}
 
     def of(self, name: str | None) -> RunReport:
         """Return the report of a run; ``None`` means the newest active one."""
@@ -137,9 +153,9 @@ class Reports:
             structure = self._store.structure(info.run)
         except UnknownSeries:
             structure = -1
-        states = [(worker.rank, worker.attempt, worker.state) for worker in info.workers]
+        states = [(one.rank, one.attempt, one.state, one.mesh) for one in info.workers]
         cut = self._store.usage().overflow_names.get(info.run, ())[:MAX_CUT_TOLD]
-        version = (name, structure, states, duplicates(info), cut)
+        version = (name, structure, states, info.facts, info.config, duplicates(info), cut)
         held = self._details.get(name)
         if held is not None and held.version == version:
             detail = held.detail
@@ -176,6 +192,7 @@ class Reports:
             ranks_expected=row.get("ranks_expected", 0),
             step=max((step for step in steps if step is not None), default=None),
             attempt=None if info is None else attempt_of(info),
+            **self._speed(info, row.get("ranks_expected", 0)),
             samples_per_s=self._samples_per_s(),
             dropped=0 if info is None else sum(dropped_by_reason([info]).values()),
             gaps=0 if info is None else self._gaps(info.run),
@@ -195,7 +212,16 @@ class Reports:
         except UnknownSeries:
             return 0
 
+    def _speed(self, info: RunInfo | None, ranks: object) -> dict[str, object]:
+        if info is None or info.run not in self._speeds:
+            return Speed().told()
+        count = ranks if isinstance(ranks, int) else 0
+        return self._speeds[info.run].speed(monotonic_time(), info.facts, count).told()
+
     def _note_progress(self, info: RunInfo) -> None:
+        made = sorted(one.last_step for one in info.current if one.last_step is not None)
+        middle = made[len(made) // 2] if made else None
+        self._speeds.setdefault(info.run, Progress()).note(monotonic_time(), middle)
         total = sum(worker.last_step or 0 for worker in info.workers)
         held = self._progress.get(info.run)
         if held is None:

@@ -166,7 +166,7 @@ class Rows:
 
     def outliers_moved(self) -> bool:
         """Say whether other ranks stand out by now than the ones that are drawn."""
-        return self._mode == "band" and self._judge() != self._standing_out
+        return self._mode != "lines" and self._judge() != self._standing_out
 
     def values(self, start: int) -> Floats:
         """Return what there is from a row on: the columns, the lines, the times of the old ones."""
@@ -188,7 +188,7 @@ class Rows:
             columns = np.full((len(COLUMNS), len(grid.bucket)), np.nan)
             columns[0], columns[-1] = grid.bucket << grid.shift, 0
         else:
-            columns = reduce_ranks(grid, self._band)
+            columns = reduce_ranks(grid, self._band, self._mode)
         old = np.array([reduce_old(grid, of) for of in self._old])
         old = old.reshape(len(self._old), 2, len(grid.bucket))
         return np.concatenate((columns, grid.mean[:, self._drawn].T, old[:, 0], old[:, 1]))

@@ -5,7 +5,8 @@ Law: pure functions of snapshots; the time is handed in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from streamviz.ingest.liveness import WorkerState
@@ -17,14 +18,20 @@ if TYPE_CHECKING:
     from streamviz.journal.state import JournalState
 
 __all__ = [
+    "MAX_CONFIG_TOLD",
     "attempt_of",
     "journal_row",
     "newest_active",
+    "plain_config",
     "run_detail",
     "run_for_api",
     "run_on_disk",
     "run_row",
 ]
+
+MAX_CONFIG_TOLD = 64
+"""Entries of a run's configuration that a page is told, to group runs by."""
+_LONGEST_VALUE = 80
 
 _ACTIVE = frozenset({WorkerState.JOINING, WorkerState.LIVE, WorkerState.STALE})
 
@@ -76,6 +83,19 @@ def run_row(run: RunInfo) -> dict[str, object]:
     }
 
 
+def plain_config(config: Mapping[str, object]) -> dict[str, object]:
+    """Return what of a run's configuration runs may be grouped by: plain values of short text."""
+    told: dict[str, object] = {}
+    for key, value in config.items():
+        if len(told) == MAX_CONFIG_TOLD:
+            break
+        if isinstance(value, float) and not math.isfinite(value):
+            continue
+        if isinstance(value, (bool, int, float, str)) and len(str(value)) <= _LONGEST_VALUE:
+            told[key] = value
+    return told
+
+
 def run_detail(run: RunInfo, metrics: Sequence[str]) -> dict[str, object]:
     """Return a run's structure and who works for it."""
     return {
@@ -87,9 +107,12 @@ def run_detail(run: RunInfo, metrics: Sequence[str]) -> dict[str, object]:
                 "attempt": worker.attempt,
                 "host": worker.host,
                 "state": worker.state.value,
+                "mesh": dict(worker.mesh),
             }
             for worker in run.workers
         ],
+        "facts": dict(run.facts),
+        "config": plain_config(run.config),
         "duplicates": duplicates(run),
         "started": run.started,
     }
@@ -118,9 +141,11 @@ def run_for_api(run: RunInfo, metrics: Sequence[str], now: float) -> dict[str, o
                 "state": worker.state.value,
                 "last_step": worker.last_step,
                 "age_s": max(0.0, now - worker.last_time),
+                "mesh": dict(worker.mesh),
             }
             for worker in run.workers
         ],
+        "facts": dict(run.facts),
         "duplicates": duplicates(run),
         "delivery": delivery(run),
         "metrics": list(metrics),
@@ -151,9 +176,11 @@ def run_on_disk(head: Head, last_time: float, now: float) -> dict[str, object]:
                 "state": "recorded",
                 "last_step": worker.last_step,
                 "age_s": max(0.0, now - min(worker.last_time, last_time)),
+                "mesh": dict(head.meshes.get(worker.index, {})),
             }
             for worker in workers
         ],
+        "facts": dict(head.facts),
         "duplicates": [],
         "delivery": None,
         "metrics": sorted({name for names in head.tables.values() for name in names}),

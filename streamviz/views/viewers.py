@@ -9,20 +9,26 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from streamviz.views.encoding import frame_bytes
+from streamviz.views.heat_view import HeatView
 from streamviz.views.messages import BadMessage
 from streamviz.views.reports import Reports
 from streamviz.views.view import LiveView
+from streamviz.views.workers import Seat
 
-__all__ = ["MAX_FRAME", "MAX_UNACKED", "MAX_VIEWS", "Channel", "Viewer"]
+__all__ = ["MAX_FRAME", "MAX_UNACKED", "MAX_VIEWS", "Channel", "View", "Viewer"]
 
 MAX_UNACKED = 2
 """Frames that may be on their way to a page, unpainted."""
 
-MAX_VIEWS = 64
+MAX_VIEWS = 256
 """Views a page may have open."""
 
 MAX_FRAME = 4 * 1024 * 1024
 """Bytes after which a frame takes no further chunk; what is left over goes with the next."""
+
+
+View = LiveView | HeatView
+"""What a page may have open."""
 
 
 class Channel(Protocol):
@@ -43,24 +49,37 @@ class Viewer:
 
     Attributes:
         channel: The way to it.
+        seat: What it has been told of the board that it shows, if it shows one.
     """
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
+        self.seat = Seat()
         self._asked = False
         self._run: str | None = None
         """The run it asked to be told of; ``None`` for the newest active one."""
         self._told_runs = -1
         self._told_run: object = None
-        self._views: dict[int, LiveView] = {}
-        self._has: dict[LiveView, int] = {}
+        self._told_also: dict[str, object] = {}
+        """The version of each compared run's structure that it has."""
+        self._told_marks: str | None = None
+        self._told_alerts: str | None = None
+        self._views: dict[int, View] = {}
+        self._has: dict[View, int] = {}
         """The version of each view that it has; the longest served first."""
         self._sent = 0
         self._acked = 0
 
-    def watch(self, run: str | None) -> None:
-        """Be told of a run from now on; ``None`` for the newest active one."""
-        self._asked, self._run, self._told_run = True, run, None
+    def watch(self, run: str | None, also: Sequence[str] = ()) -> None:
+        """Be told of a run from now on; ``None`` for the newest active one.
+
+        Args:
+            run: The run it shows.
+            also: Runs it compares with that one, of which it is told the structure.
+        """
+        self._told_also = {name: self._told_also.get(name) for name in also}
+        self._asked, self._run, self._told_run, self._told_marks = True, run, None, None
+        self._told_alerts = None
 
     def news(self, reports: Reports, viewers: int) -> Iterator[str]:
         """Yield what it has not been told of the runs, and how the watched one is.
@@ -80,18 +99,32 @@ class Viewer:
             self._told_run = report.version
             if report.detail is not None:
                 yield report.detail
+        for name, told in self._told_also.items():
+            other = reports.of(name)
+            if other.version != told and other.name != report.name:
+                self._told_also[name] = other.version
+                if other.detail is not None:
+                    yield other.detail
+        marks = reports.marks.of(report.name)
+        if marks is not None and marks is not self._told_marks:
+            self._told_marks = marks
+            yield marks
+        alerts = reports.alerts.of(report.name)
+        if alerts is not None and alerts is not self._told_alerts:
+            self._told_alerts = alerts
+            yield alerts
         yield reports.status(report, viewers)
 
     @property
-    def views(self) -> Sequence[LiveView]:
+    def views(self) -> Sequence[View]:
         """The distinct views it watches."""
         return list(self._has)
 
-    def watches(self, view: LiveView) -> bool:
+    def watches(self, view: View) -> bool:
         """Say whether it shows a view under any id."""
         return view in self._has
 
-    def open(self, view_id: int, view: LiveView) -> LiveView | None:
+    def open(self, view_id: int, view: View) -> View | None:
         """Show a view under the page's id; return the view that it took the place of.
 
         Raises:
@@ -108,14 +141,14 @@ class Viewer:
         self._has[view] = 0
         return former
 
-    def close(self, view_id: int) -> LiveView | None:
+    def close(self, view_id: int) -> View | None:
         """Drop the view under an id; return it, ``None`` if there was none."""
         view = self._views.pop(view_id, None)
         if view is not None and view not in self._views.values():
             del self._has[view]
         return view
 
-    def forget(self, view: LiveView) -> list[int]:
+    def forget(self, view: View) -> list[int]:
         """Drop a view under all its ids; return them."""
         ids = [view_id for view_id, held in self._views.items() if held is view]
         for view_id in ids:
@@ -142,7 +175,7 @@ class Viewer:
         """Whether some view has a version, ready to be sent, that the page has not."""
         return any(map(self._lacks, self._has))
 
-    def _lacks(self, view: LiveView) -> bool:
+    def _lacks(self, view: View) -> bool:
         return not view.reading and self._has[view] != view.version
 
     def send_frame(self, now: float) -> bool:

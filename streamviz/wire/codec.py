@@ -22,6 +22,7 @@ from streamviz.wire.frames import (
     Gap,
     Heartbeat,
     Hello,
+    Item,
     Kind,
     Samples,
     Schema,
@@ -33,6 +34,7 @@ from streamviz.wire.packing import (
     MAX_BATCHES,
     MAX_CONFIG_ENTRIES,
     MAX_FRAME_BYTES,
+    is_map,
     pack,
     unpack,
 )
@@ -43,6 +45,7 @@ __all__ = [
     "MAX_CONFIG_ENTRIES",
     "MAX_FLUSH_MS",
     "MAX_FRAME_BYTES",
+    "MAX_ITEM_BYTES",
     "MAX_METRICS",
     "MAX_SCHEMAS",
     "MAX_TOTALS",
@@ -61,6 +64,8 @@ MAX_TOTALS = 256
 """Reasons that a heartbeat may tell apart, dropped and refused each."""
 MAX_CONFIG_DEPTH = 8
 """How deep lists and maps of a configuration may nest."""
+MAX_ITEM_BYTES = MAX_FRAME_BYTES - 1024
+"""Bytes of an item's body: what a frame has room for beside two names of 256 bytes."""
 MAX_FLUSH_MS = 60_000
 """Longest pace that an acknowledgement may ask for, milliseconds."""
 
@@ -87,6 +92,9 @@ def encode(frame: Frame) -> bytes:
 def _body(frame: Frame) -> tuple[int, int, object]:
     if isinstance(frame, Samples):
         return Kind.SAMPLES, frame.seq, [frame.row, frame.batches]
+    if isinstance(frame, Item):
+        # Everything after the header, in the order of the fields.
+        return Kind.ITEM, frame.seq, list(frame[4:])
     if isinstance(frame, Gap):
         body = [frame.last_seq, frame.row, frame.end_row, frame.span, frame.reason]
         return Kind.GAP, frame.seq, body
@@ -276,6 +284,24 @@ def _read_samples(header: _Header, body: list[object]) -> Samples:
     return Samples(stream, seq, wall, mono, _count(row, "row"), tuple(batches), rows)
 
 
+def _read_item(header: _Header, body: list[object]) -> Item:
+    _length(body, len(Item._fields) - 4, "item")
+    row, kind, name, step, time, data = body
+    if type(data) is not bytes or len(data) > MAX_ITEM_BYTES:
+        _refuse("bad field", f"an item's body is binary, at most {MAX_ITEM_BYTES} bytes")
+    if not is_map(data):
+        _refuse("bad field", "an item's body is the bytes of a map")
+    return Item(
+        *header,
+        _count(row, "row"),
+        _text(kind, "kind"),
+        _text(name, "name"),
+        _step(step, "step"),
+        _time(time, "time"),
+        data,
+    )
+
+
 def _read_gap(header: _Header, body: list[object]) -> Gap:
     _length(body, 5, "gap")
     stream, seq, wall, mono = header
@@ -385,4 +411,5 @@ _READERS: dict[int, Callable[[_Header, list[object]], Frame]] = {
     int(Kind.GAP): _read_gap,
     int(Kind.HEARTBEAT): _read_heartbeat,
     int(Kind.BYE): _read_bye,
+    int(Kind.ITEM): _read_item,
 }

@@ -22,6 +22,7 @@ __all__ = [
     "Gap",
     "Heartbeat",
     "Hello",
+    "Item",
     "Kind",
     "Samples",
     "Schema",
@@ -51,6 +52,7 @@ class Kind(enum.IntEnum):
     HEARTBEAT = 5
     BYE = 6
     ACK = 7
+    ITEM = 8
 
 
 class Span(NamedTuple):
@@ -132,6 +134,29 @@ class Samples(NamedTuple):
     """Rows of all batches; not on the wire, where the columns' lengths say it."""
 
 
+class Item(NamedTuple):
+    """One thing that is no row of numbers: a mark, an alert, whatever a kind may come to name.
+
+    It is numbered as a row is, so it is stored once, or stands in a gap, or is still held.
+    """
+
+    stream: bytes
+    seq: int
+    wall: float
+    mono: float
+    row: int
+    """Its number among the rows and items of the stream."""
+    kind: str
+    """What it is: ``mark``, ``alert``, or what a later sender may name."""
+    name: str
+    """Which of its kind: items of one kind and name follow each other."""
+    step: int
+    time: float
+    """Wall time at which it was sent, seconds since the epoch."""
+    body: bytes
+    """A MessagePack map, at most ``MAX_ITEM_BYTES``; read by :mod:`streamviz.wire.bodies`."""
+
+
 class Gap(NamedTuple):
     """Frames ``seq .. last_seq`` will never come; they stood for rows ``row .. end_row - 1``."""
 
@@ -192,4 +217,4 @@ class Ack(NamedTuple):
     """How long to gather rows before a frame is sent, milliseconds."""
 
 
-Frame = Hello | Schema | Samples | Gap | Heartbeat | Bye
+Frame = Hello | Schema | Samples | Item | Gap | Heartbeat | Bye

@@ -12,9 +12,17 @@ from typing import TypeVar
 import msgpack
 
 from streamviz.errors import DecodeError
-from streamviz.wire.frames import PROTOCOL_VERSION
+from streamviz.wire.frames import PROTOCOL_VERSION, Kind
 
-__all__ = ["FRAME_LENGTH", "MAX_BATCHES", "MAX_CONFIG_ENTRIES", "MAX_FRAME_BYTES", "pack", "unpack"]
+__all__ = [
+    "FRAME_LENGTH",
+    "MAX_BATCHES",
+    "MAX_CONFIG_ENTRIES",
+    "MAX_FRAME_BYTES",
+    "is_map",
+    "pack",
+    "unpack",
+]
 
 FRAME_LENGTH = 7
 """Elements of a frame."""
@@ -42,7 +50,9 @@ elements is given up before it is built."""
 _COUNTED_BYTES, _LARGE_BYTES = 1 << 14, 1 << 17
 """Smaller frames cannot hold enough elements to be worth counting; in those that are large only
 the batches or names of their body may be many."""
-_LARGE_BODY = 2
+_LARGE_BODY, _ITEM_BODY = 2, 6
+_ITEM_LIMITS = {**_LIMITS, "max_array_len": 0, "max_map_len": 0}
+"""Of an item nothing but its body, which is not unpacked here, is longer than a name."""
 
 _Container = TypeVar("_Container", list[object], dict[str, object])
 
@@ -51,6 +61,11 @@ def pack(value: object) -> bytes:
     """Return the bytes of a plain value."""
     data: bytes = msgpack.packb(value)
     return data
+
+
+def is_map(data: bytes) -> bool:
+    """Say whether some bytes begin as those of a map do; the rest of them is not looked at."""
+    return bool(data) and (0x80 <= data[0] <= 0x8F or data[0] in (0xDE, 0xDF))
 
 
 def unpack(data: bytes) -> object:
@@ -106,11 +121,30 @@ def _unpack_large(data: bytes) -> list[object]:
     header = [unpacker.unpack() for _ in range(FRAME_LENGTH - 1)]
     if header[0] != PROTOCOL_VERSION:
         return header  # whatever its body is: the version is what is refused
-    if unpacker.read_array_header() != _LARGE_BODY:
-        raise ValueError(f"only samples and schemas may have more than {_LARGE_BYTES} bytes")
+    length = unpacker.read_array_header()
+    if header[1] == Kind.ITEM:
+        return [*header, _item_body(data, unpacker.tell(), length)]
+    if length != _LARGE_BODY:
+        raise ValueError(f"a frame of its kind has at most {_LARGE_BYTES} bytes")
     first, length = unpacker.unpack(), unpacker.read_array_header()
     # One too many is enough to be refused for it.
     entries = [unpacker.unpack() for _ in range(min(length, MAX_BATCHES + 1))]
     if length <= MAX_BATCHES and unpacker.tell() != len(data):
         raise ValueError("bytes after the end")
     return [*header, [first, entries]]
+
+
+def _item_body(data: bytes, at: int, length: int) -> list[object]:
+    """Unpack the elements of an item's body, which lie at the end of a frame.
+
+    Raises:
+        ValueError: They are not six, or not plain; also OutOfData, if they are cut.
+    """
+    if length != _ITEM_BODY:
+        raise ValueError(f"an item has {_ITEM_BODY} elements")
+    unpacker = msgpack.Unpacker(max_buffer_size=MAX_FRAME_BYTES, **_ITEM_LIMITS)
+    unpacker.feed(data[at:])
+    body = [unpacker.unpack() for _ in range(_ITEM_BODY)]
+    if at + unpacker.tell() != len(data):
+        raise ValueError("bytes after the end")
+    return body

@@ -68,7 +68,7 @@ def test_a_resume_leaves_what_was_and_marks_where_it_begins(
         box = viewer.page.locator(".over").bounding_box()
         assert box is not None
         viewer.page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] / 2)
-        tip = viewer.page.locator(".tip")
+        tip = viewer.page.locator(".tip:visible")
         tip.wait_for()
         assert tip.locator(".tip-row").all_inner_texts() == ["attempt 1\n2", "attempt 0\n1"]
 

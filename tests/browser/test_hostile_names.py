@@ -159,7 +159,7 @@ def test_hostile_names_are_text_in_every_view(look: Look, width: int) -> None:
             box = page.locator(".over").first.bounding_box()
             assert box is not None
             page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60)
-            page.locator(".tip").wait_for()
+            page.locator(".tip:visible").wait_for()
             check(viewer, width)
 
         # Hosts in the notice: silent, failed, twice.

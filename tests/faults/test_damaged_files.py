@@ -21,6 +21,7 @@ from streamviz.journal.directory import run_path
 from streamviz.journal.entries import Head
 from streamviz.journal.history import History
 from streamviz.journal.nodes import WINDOW
+from streamviz.journal.playback import Playback
 from streamviz.journal.runfile import RunFile
 from streamviz.journal.schema import VERSION, insert
 from streamviz.journal.wal import PAGE
@@ -295,16 +296,36 @@ def test_an_older_file_is_migrated_beside_a_copy(
     outcome(41, "a step and a failing step over a file: migrated with a copy, or left as it was")
 
 
-def test_a_file_of_version_1_reads_for_ever(tmp_path: Path) -> None:
-    """The golden file has what is written beside it, to the bit."""
-    told = json.loads((GOLDEN / "run-version-1.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("version", range(1, VERSION + 1))
+def test_a_file_of_each_version_reads_for_ever(tmp_path: Path, version: int) -> None:
+    """The golden file has what is written beside it, to the bit, before a migration and after."""
+    told = json.loads((GOLDEN / f"run-version-{version}.json").read_text(encoding="utf-8"))
     path = run_path(tmp_path, told["run"])
     path.parent.mkdir(parents=True)
-    path.write_bytes(gzip.decompress((GOLDEN / "run-version-1.db.gz").read_bytes()))
+    path.write_bytes(gzip.decompress((GOLDEN / f"run-version-{version}.db.gz").read_bytes()))
+    before = History(tmp_path).head(told["run"])
+    assert History(tmp_path).items(told["run"], 1 << 20) is not None
+    playback = Playback(path)
+    assert sum(playback.items.values()) == len(told.get("items", []))
+    playback.close()
 
     file = RunFile.open(path)
     head = file.head()
     file.close()
+
+    assert before == head
+    assert [head.facts, list(head.meshes.items())] == [
+        told.get("facts", {}),
+        [(int(worker), mesh) for worker, mesh in told.get("meshes", {}).items()],
+    ]
+    found_items = History(tmp_path).items(told["run"], 1 << 20)
+    assert found_items is not None
+    assert [
+        [one.worker, one.kind, one.name, one.step, one.time, one.body.hex()] for one in found_items
+    ] == told.get("items", [])
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    assert path.with_name("run.db.version-1").exists() == (version < VERSION)
 
     assert file.losses == ()
     assert [head.run, head.started, head.config] == [told["run"], told["started"], told["config"]]

@@ -339,6 +339,7 @@ def test_runs_are_listed() -> None:
                     "attempt": 0,
                     "state": "joining",
                     "last_step": None,
+                    "mesh": {},
                 },
                 {
                     "rank": 1,
@@ -348,6 +349,7 @@ def test_runs_are_listed() -> None:
                     "attempt": 1,
                     "state": "failed",
                     "last_step": 7,
+                    "mesh": {},
                 },
             ]
 

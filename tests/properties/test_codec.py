@@ -23,6 +23,7 @@ from streamviz.wire.frames import (
     Gap,
     Heartbeat,
     Hello,
+    Item,
     Kind,
     Samples,
     Schema,
@@ -31,7 +32,7 @@ from streamviz.wire.frames import (
 from streamviz.wire.names import name_fault
 
 MUTATIONS = 20_000
-"""Of each frame; there are ten."""
+"""Of each frame; there are eleven."""
 
 streams = st.binary(min_size=16, max_size=16)
 counts = st.integers(0, 2**63 - 1)
@@ -133,14 +134,30 @@ heartbeats = st.builds(
     phase=st.none() | names,
     phase_s=times,
 )
+items = st.builds(
+    Item,
+    stream=streams,
+    seq=counts,
+    wall=times,
+    mono=times,
+    row=counts,
+    kind=names,
+    name=names,
+    step=steps,
+    time=times,
+    body=st.one_of(
+        st.dictionaries(st.text(max_size=8), plain, max_size=4).map(msgpack.packb),
+        st.integers(1 << 16, 1 << 18).map(lambda size: msgpack.packb({"data": bytes(size)})),
+    ),
+)
 byes = st.builds(Bye, stream=streams, wall=times, mono=times, next_seq=counts, how=names)
-frames = st.one_of(hellos, schemas, samples, gaps, heartbeats, byes)
+frames = st.one_of(hellos, schemas, samples, items, gaps, heartbeats, byes)
 
 
 @pytest.mark.parametrize(
     "kind",
-    [hellos, schemas, samples, gaps, heartbeats, byes],
-    ids=["hello", "schema", "samples", "gap", "heartbeat", "bye"],
+    [hellos, schemas, samples, items, gaps, heartbeats, byes],
+    ids=["hello", "schema", "samples", "item", "gap", "heartbeat", "bye"],
 )
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
@@ -196,7 +213,7 @@ def test_any_bytes_get_a_verdict(data: bytes) -> None:
         ),
         max_leaves=30,
     ),
-    st.integers(0, 8),
+    st.integers(0, 9),
     st.booleans(),
 )
 def test_any_message_gets_a_verdict(body: object, kind: int, listed: bool) -> None:  # noqa: FBT001
@@ -223,7 +240,7 @@ def test_a_frame_with_a_part_replaced_gets_a_verdict(frame: Frame, data: st.Data
 
 
 def seeds() -> list[bytes]:
-    """Return the bytes of ten frames, two of each kind that has structure."""
+    """Return the bytes of eleven frames, two of each kind that has structure."""
     stream = bytes(range(16))
     span = Span(3, 70_000, 1.5e9, 1.6e9)
     column = bytes(range(8)) * 3
@@ -243,6 +260,7 @@ def seeds() -> list[bytes]:
         encode(beat),
         encode(beat._replace(phase=None, last_step=None, dropped={})),
         encode(Bye(stream, 1.0, 2.0, 300, "KeyboardInterrupt")),
+        encode(Item(stream, 7, 1.0, 2.0, 9, "mark", "checkpoint", 70_000, 1.5e9, b"\x81\xa1a\x01")),
         encode_ack(Ack(2**60, 5, 1 << 20, 20)),
     ]
 
@@ -295,4 +313,5 @@ def test_the_kinds_have_the_numbers_they_always_had() -> None:
         ("HEARTBEAT", 5),
         ("BYE", 6),
         ("ACK", 7),
+        ("ITEM", 8),
     ]

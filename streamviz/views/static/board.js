@@ -2,8 +2,10 @@
 //
 // A run may have ten thousand metrics: cards are made for the first of them, and for more when asked.
 
+import { plainChart } from "./chart.js";
 import { whole } from "./format.js";
 import { CARDS_OF_GROUP, Group, moreButton } from "./group.js";
+import { Matcher } from "./matcher.js";
 import { Panel } from "./panel.js";
 import { removeLater } from "./plot.js";
 
@@ -15,6 +17,8 @@ const FAR = "1600px 0px";
 const CARDS = 384;
 const GROUPS = 192;
 
+const PINNED = "\0pinned";
+
 /** Groups people look at first, and those they look at last; between them the order of names. */
 const FIRST = ["train", "training", "loss", "val", "valid", "validation", "eval", "test", ""];
 const LAST = ["system", "gpu", "cpu", "sys"];
@@ -23,13 +27,22 @@ export class Board {
   /**
    * @param {HTMLElement} root
    * @param {import("./panel.js").App} app
+   * @param {import("./arrangement.js").Arrangement} arrangement
    */
-  constructor(root, app) {
+  constructor(root, app, arrangement) {
     this.root = root;
     this.app = app;
+    this.arrangement = arrangement;
+    this.matcher = new Matcher();
+    /** @type {Set<string>|null} what the filter finds among the words of all charts; null: everything */
+    this.found = null;
+    /** Why the filter did otherwise than it was told. */
+    this.problem = "";
+    /** @type {Map<string, import("./chart.js").Chart>} by key: those that are not simply a metric */
+    this.special = new Map();
     /** @type {string[]} of the run, in the server's order */
     this.metrics = [];
-    /** @type {Map<string, Panel>} by metric: those that have a card */
+    /** @type {Map<string, Panel>} by key, of plain charts the metric: those that have a card */
     this.panels = new Map();
     /** @type {Map<string, Group>} by name, in the order they are shown in */
     this.groups = new Map();
@@ -50,6 +63,13 @@ export class Board {
     root.append(this.noMatch, this.moreGroups);
     this.text = "";
     this.matching = 0;
+    /** @type {((metric: string) => boolean)|null} which metrics are shown at all; null: every one */
+    this.only = null;
+  }
+
+  /** The metrics that the filter leaves, in the order they are shown in. */
+  shownMetrics() {
+    return [...this.groups.values()].flatMap(({ metrics }) => metrics.filter((key) => !key.startsWith("\0") && (this.found?.has(this.#wordsOf(key)) ?? true)));
   }
 
   /** Those that get data. */
@@ -60,9 +80,25 @@ export class Board {
   /** @param {string[]} metrics in natural order */
   show(metrics) {
     this.metrics = metrics;
+    const { sections, charts } = this.arrangement.sections;
+    this.special = charts;
+    const placed = new Set(sections.flatMap(({ keys }) => keys));
+    const there = new Set(metrics);
+    const pins = this.arrangement.pins.filter((key) => metrics.length > 0 && (there.has(key) || placed.has(key)));
+    const pinned = new Set(pins);
     /** @type {Map<string, string[]>} */
     const names = new Map();
-    for (const metric of metrics) {
+    /** @type {Map<string, string>} */
+    const titles = new Map();
+    const put = (/** @type {string} */ id, /** @type {string} */ title, /** @type {string[]} */ keys) => {
+      if (metrics.length === 0 || keys.length === 0) return;
+      names.set(id, keys);
+      titles.set(id, title);
+    };
+    put(PINNED, "pinned", pins);
+    for (const { id, title, keys } of sections) put(id, title, keys.filter((key) => !pinned.has(key)));
+    for (const metric of this.arrangement.rest ? metrics : []) {
+      if (pinned.has(metric)) continue;
       const slash = metric.indexOf("/");
       const name = slash > 0 ? metric.slice(0, slash) : "";
       const list = names.get(name);
@@ -71,20 +107,40 @@ export class Board {
     }
     for (const [name, list] of names) {
       const group = this.groups.get(name) ?? this.#newGroup(name);
+      group.call(titles.get(name) ?? name);
       group.metrics = list;
       this.groups.set(name, group);
     }
-    const wanted = new Set(metrics);
-    for (const [metric, panel] of this.panels) {
-      if (!wanted.has(metric)) this.#drop(metric, panel);
+    const wanted = new Set([...names.values()].flat());
+    for (const [key, panel] of this.panels) {
+      if (wanted.has(key)) panel.become(this.#chartOf(key));
+      else this.#drop(key, panel);
     }
     for (const [name, group] of this.groups) {
       if (names.has(name)) continue;
       if (group.built) removeLater(group.section);
       this.groups.delete(name);
     }
-    this.groups = new Map([...this.groups].sort(([a], [b]) => order(a, b)));
+    const place = new Map([...titles.keys()].map((id, i) => [id, i]));
+    this.groups = new Map([...this.groups].sort(([a], [b]) => (place.get(a) ?? Infinity) - (place.get(b) ?? Infinity) || order(a, b)));
     this.filter(this.app.state.choices.filter);
+  }
+
+  /** The charts are arranged otherwise now. */
+  rearrange() {
+    this.show(this.metrics);
+  }
+
+  /** @param {string} key */
+  #chartOf(key) {
+    return this.arrangement.changed_(this.special.get(key) ?? plainChart(key));
+  }
+
+  /** What the filter looks at, of a chart. @param {string} key */
+  #wordsOf(key) {
+    const chart = this.special.get(key);
+    if (!chart) return key;
+    return [chart.title, ...chart.series.map((one) => ("metric" in one ? one.metric : one.expression))].join(" ");
   }
 
   clear() {
@@ -96,16 +152,26 @@ export class Board {
    * Show only metrics that match: as a regular expression if it is one, else as text.
    * @param {string} text
    */
-  filter(text) {
+  async filter(text) {
     this.text = text;
+    const words = text.trim() ? [...this.groups.values()].flatMap(({ metrics }) => metrics.map((key) => this.#wordsOf(key))) : [];
+    const asked = this.matcher.test(text, words);
+    // Without a pattern there is nothing to wait for; with one, what was found before stays meanwhile.
+    if (!text.trim()) this.found = null;
     this.#arrange();
+    const { names, problem } = await asked;
+    if (this.text !== text) return;
+    this.found = names;
+    this.problem = problem;
+    this.#arrange();
+    this.app.arranged();
   }
 
   /** Bring groups and cards in line with the metrics and the filter. */
   #arrange() {
-    const matches = matcher(this.text);
+    const matches = (/** @type {string} */ key) => (this.only?.(key) ?? true) && (this.found?.has(this.#wordsOf(key)) ?? true);
     const found = [...this.groups.values()]
-      .map((group) => ({ group, names: this.text.trim() ? group.metrics.filter(matches) : group.metrics }))
+      .map((group) => ({ group, names: this.only || this.found ? group.metrics.filter(matches) : group.metrics }))
       .filter(({ names }) => names.length > 0);
     const shown = found.slice(0, this.groupsAtMost);
     const kept = new Set(shown.map(({ group }) => group));
@@ -129,7 +195,7 @@ export class Board {
     const left = found.length - shown.length;
     this.moreGroups.hidden = left === 0;
     this.moreGroups.textContent = `show ${whole(Math.min(left, GROUPS))} more groups of ${whole(left)}`;
-    this.noMatch.hidden = !(this.metrics.length > 0 && this.matching === 0);
+    this.noMatch.hidden = !(this.metrics.length > 0 && this.matching === 0 && this.text.trim());
     this.noMatch.textContent = `no metric matches “${this.text}”`;
   }
 
@@ -170,8 +236,7 @@ export class Board {
 
   /** @param {string} metric */
   #add(metric) {
-    const slash = metric.indexOf("/");
-    const panel = new Panel(this.app, metric, slash > 0 ? metric.slice(slash + 1) : metric);
+    const panel = new Panel(this.app, this.#chartOf(metric));
     this.panels.set(metric, panel);
     this.byCard.set(panel.card.element, panel);
     this.near.observe(panel.card.element);
@@ -233,20 +298,4 @@ function rank(name) {
   const first = FIRST.indexOf(name.toLowerCase());
   if (first >= 0) return first;
   return LAST.includes(name.toLowerCase()) ? 1000 : 100;
-}
-
-/**
- * @param {string} text
- * @returns {(metric: string) => boolean}
- */
-function matcher(text) {
-  const wanted = text.trim();
-  if (!wanted) return () => true;
-  try {
-    const pattern = new RegExp(wanted, "i");
-    return (metric) => pattern.test(metric);
-  } catch {
-    const plain = wanted.toLowerCase();
-    return (metric) => metric.toLowerCase().includes(plain);
-  }
 }

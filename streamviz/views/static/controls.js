@@ -1,6 +1,11 @@
 // The side panel, and the keys that do the same.
 
+import { METRIC } from "./derive.js";
+import { xCandidates, xMetric } from "./look.js";
+import { SCALE_KINDS } from "./scales.js";
+import { SmoothControl } from "./smooth-control.js";
 import { ranksAreValid } from "./state.js";
+import { windowFrom, windowWords } from "./windows.js";
 
 const PHONE = matchMedia("(max-width: 720px)");
 const CLOSED = "streamviz.side-closed";
@@ -13,14 +18,19 @@ const CLOSED = "streamviz.side-closed";
  * @param {() => void} page.resetZoom
  * @param {() => void} page.widen
  * @param {() => void} page.showDelivery
+ * @param {() => void} page.pin
+ * @param {() => void} page.edit
  */
-export function attachControls({ state, theme, togglePause, resetZoom, widen, showDelivery }) {
+export function attachControls({ state, theme, togglePause, resetZoom, widen, showDelivery, pin, edit }) {
   const get = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
   const form = /** @type {HTMLFormElement} */ (get("controls"));
   const filter = /** @type {HTMLInputElement} */ (get("filter"));
   const ranks = /** @type {HTMLInputElement} */ (get("ranks"));
-  const smoothing = /** @type {HTMLInputElement} */ (get("smoothing"));
-  const log = /** @type {HTMLInputElement} */ (get("log"));
+  const smoothing = new SmoothControl(get("smoothing"), get("smoothing-kind"), get("smoothing-value"), (smooth) => state.set({ smooth }));
+  const axisMetric = /** @type {HTMLSelectElement} */ (get("x-metric"));
+  const window_ = /** @type {HTMLInputElement} */ (get("window"));
+  const logx = /** @type {HTMLInputElement} */ (get("logx"));
+  const outliers = /** @type {HTMLInputElement} */ (get("outliers"));
   const together = /** @type {HTMLInputElement} */ (get("together"));
   const problem = get("ranks-problem");
   const help = /** @type {HTMLDialogElement} */ (get("help"));
@@ -30,12 +40,18 @@ export function attachControls({ state, theme, togglePause, resetZoom, widen, sh
     const { choices } = state;
     if (document.activeElement !== filter) filter.value = choices.filter;
     if (document.activeElement !== ranks) ranks.value = choices.ranks;
-    smoothing.value = String(choices.smoothing);
-    get("smoothing-value").textContent = choices.smoothing === 0 ? "off" : choices.smoothing.toFixed(3).replace(/0{1,2}$/, "");
-    log.checked = choices.log;
+    smoothing.show(choices.smooth);
+    if (document.activeElement !== window_) window_.value = windowWords(choices.window);
+    logx.checked = choices.logx;
+    logx.disabled = choices.x === "wall";
+    outliers.checked = choices.outliers === "ignore";
+    showAxisMetric(axisMetric, choices.x);
     together.checked = choices.together;
     check(form, "mode", choices.mode);
     check(form, "x", choices.x);
+    check(form, "y", choices.y);
+    check(form, "band", choices.band);
+    check(form, "size", choices.size);
     check(form, "theme", theme.choice);
   };
 
@@ -48,8 +64,16 @@ export function attachControls({ state, theme, togglePause, resetZoom, widen, sh
     problem.textContent = valid ? "" : "ranks are numbers and ranges: 0,8-15";
     if (valid) state.set({ ranks: ranks.value.replace(/\s/g, "") });
   });
-  smoothing.addEventListener("input", () => state.set({ smoothing: Number(smoothing.value) }));
-  log.addEventListener("change", () => state.set({ log: log.checked }));
+  axisMetric.addEventListener("change", () => state.set({ x: axisMetric.value ? METRIC + axisMetric.value : "step" }));
+  window_.addEventListener("input", () => {
+    const window = windowFrom(window_.value);
+    window_.setAttribute("aria-invalid", String(window === null));
+    get("window-problem").hidden = window !== null;
+    get("window-problem").textContent = window === null ? "steps as 5000 or 5k, or time as 30s, 10m, 2h, 1d" : "";
+    if (window !== null) state.set({ window });
+  });
+  logx.addEventListener("change", () => state.set({ logx: logx.checked }));
+  outliers.addEventListener("change", () => state.set({ outliers: outliers.checked ? "ignore" : "" }));
   together.addEventListener("change", () => state.set({ together: together.checked }));
   form.addEventListener("change", (event) => {
     const input = /** @type {HTMLInputElement} */ (event.target);
@@ -72,10 +96,12 @@ export function attachControls({ state, theme, togglePause, resetZoom, widen, sh
     r: () => side.focus(ranks),
     b: () => state.set({ mode: state.choices.mode === "band" ? "lines" : "band" }),
     x: () => state.nextX(),
-    y: () => state.set({ log: !state.choices.log }),
+    y: () => state.set({ y: SCALE_KINDS[(SCALE_KINDS.indexOf(state.choices.y) + 1) % SCALE_KINDS.length] }),
     ".": togglePause,
     t: () => theme.next(),
     f: widen,
+    p: pin,
+    e: edit,
     d: showDelivery,
     0: resetZoom,
     "?": () => help.showModal(),
@@ -100,6 +126,49 @@ export function attachControls({ state, theme, togglePause, resetZoom, widen, sh
   state.addEventListener("change", show);
   theme.addEventListener("change", show);
   show();
+  return {
+    /** The run has these metrics, any of which may be the x axis. @param {string[]} metrics */
+    offerMetrics: (metrics) => {
+      offerAxes(axisMetric, metrics);
+      showAxisMetric(axisMetric, state.choices.x);
+    },
+  };
+}
+
+/** A list of more is no list to choose from; the address takes any. */
+const MOST_AXES = 500;
+
+/**
+ * @param {HTMLSelectElement} select
+ * @param {string[]} metrics
+ */
+function offerAxes(select, metrics) {
+  const names = xCandidates(metrics).slice(0, MOST_AXES);
+  const key = JSON.stringify(names);
+  // An open list must not be rebuilt under the pointer.
+  if (select.dataset.key === key) return;
+  select.dataset.key = key;
+  const [none] = select.options;
+  select.replaceChildren(none, ...names.map(axisOption));
+}
+
+/** @param {string} name */
+function axisOption(name) {
+  const option = document.createElement("option");
+  option.value = name;
+  option.textContent = name;
+  return option;
+}
+
+/**
+ * @param {HTMLSelectElement} select
+ * @param {string} x
+ */
+function showAxisMetric(select, x) {
+  const name = xMetric(x) ?? "";
+  if (name && ![...select.options].some((option) => option.value === name)) select.append(axisOption(name));
+  select.value = name;
+  select.classList.toggle("chosen", name !== "");
 }
 
 /**

@@ -3,7 +3,8 @@
 // Both are elements over the figures, moved by transforms: a pointer that moves repaints no canvas.
 
 import { nearest } from "./derive.js";
-import { clock, elapsed, inUnit, whole } from "./format.js";
+import { clock, elapsed, inUnit, measure, whole } from "./format.js";
+import { lookOf, xMetric } from "./look.js";
 
 /** @typedef {{x: number, step: number, row: number|null}} Point row: of the latest attempt, if it has one there */
 
@@ -115,7 +116,7 @@ export class Cursor {
   #tell(panel, point, y) {
     const drawing = /** @type {import("./derive.js").Drawing} */ (panel.drawing);
     const rows = readout(panel, drawing, point, y);
-    this.tip.replaceChildren(head(drawing, point, this.app.run.started), ...rows);
+    this.tip.replaceChildren(head(drawing, point, this.app.run.started, xMetric(this.app.state.choices.x)), ...rows);
     this.tip.hidden = false;
     const { width, height } = this.tip.getBoundingClientRect();
     const room = document.documentElement.clientWidth;
@@ -148,14 +149,16 @@ function crosshair(over) {
  * @param {import("./derive.js").Drawing} drawing
  * @param {Point} point
  * @param {number} started
+ * @param {string|null} axis the metric on the x axis
  */
-function head(drawing, { step, row }, started) {
+function head(drawing, { x, step, row }, started, axis) {
   const element = document.createElement("div");
   element.className = "tip-head";
   const next = row !== null && row + 1 < drawing.n && drawing.step[row + 1] > step ? drawing.step[row + 1] : step + 2 ** drawing.shift;
   const last = Math.min(next, step + 2 ** drawing.shift) - 1;
   const t = row === null ? NaN : drawing.t[row];
   const words = [last > step ? `steps ${whole(step)}–${whole(last)}` : `step ${whole(step)}`];
+  if (axis !== null) words.unshift(`${axis} ${measure(x)}`);
   if (Number.isFinite(t)) words.push(clock(t * 1000), elapsed(t - started));
   element.textContent = words.join(" · ");
   return element;
@@ -169,6 +172,8 @@ function head(drawing, { step, row }, started) {
  */
 function readout(panel, drawing, { x, row }, y) {
   const { hue } = panel.app.theme.palette;
+  const look = lookOf(panel.app.state.choices, panel.own);
+  const std = look.mode === "std";
   const lines = panel.drawn?.named ?? [];
   const old = lines.filter((line) => line.kind === "old");
   const older = old.flatMap((line) => {
@@ -189,14 +194,17 @@ function readout(panel, drawing, { x, row }, y) {
     if (more > 0) rows.push(more_(`+${whole(more)} more`));
   } else if (drawing.ranks > 1) {
     if (attempt) rows.push(more_(attempt));
-    rows.push(tipRow("median", value(drawing.raw[row]), hue));
-    if (panel.app.state.choices.smoothing > 0) rows.push(tipRow("smoothed", value(drawing.mid[row]), hue));
-    rows.push(tipRow("p10–p90", span(drawing.p10[row], drawing.p90[row]), hue, 0.5));
+    rows.push(tipRow(std ? "mean" : "median", value(drawing.raw[row]), hue));
+    if (look.smooth) rows.push(tipRow("smoothed", value(drawing.mid[row]), hue));
+    rows.push(tipRow(std ? "mean ± std" : "p10–p90", span(drawing.p10[row], drawing.p90[row]), hue, 0.5));
     rows.push(tipRow("min–max", span(drawing.lo[row], drawing.hi[row]), hue, 0.25));
-    rows.push(...named.slice(0, MOST_ROWS).map((line) => tipRow(line.label, value(line.raw[row]), line.color)));
+    const near = named.sort((a, b) => Math.abs(a.raw[row] - y) - Math.abs(b.raw[row] - y)).slice(0, MOST_ROWS);
+    rows.push(...near.map((line) => tipRow(line.label, value(line.raw[row]), line.color)));
+    const more = drawing.ranks - near.length;
+    if (more > 0) rows.push(more_(near.length > 0 ? `+${whole(more)} more` : `${whole(more)} ranks`));
   } else {
     rows.push(tipRow(attempt || (drawing.shift > 0 ? "mean" : "value"), value(drawing.raw[row]), hue));
-    if (panel.app.state.choices.smoothing > 0) rows.push(tipRow("smoothed", value(drawing.mid[row]), hue));
+    if (look.smooth) rows.push(tipRow("smoothed", value(drawing.mid[row]), hue));
     if (drawing.shift > 0) rows.push(tipRow("min–max", span(drawing.lo[row], drawing.hi[row]), hue, 0.25));
     rows.push(...named.slice(0, MOST_ROWS).map((line) => tipRow(line.label, value(line.raw[row]), line.color)));
   }

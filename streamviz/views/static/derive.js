@@ -4,6 +4,8 @@
 import { nameOf } from "./frames.js";
 import { smooth } from "./smoothing.js";
 
+export const METRIC = "metric:";
+
 /**
  * @typedef {import("./frames.js").Rows} Rows
  * @typedef {import("./frames.js").LineInfo} LineInfo
@@ -29,46 +31,65 @@ import { smooth } from "./smoothing.js";
  * @property {{x: number, step: number, label: string}[]} starts where attempts begin but for the first
  * @property {number} shift
  * @property {[number, number, number][]} gaps x0, x1, rows lost
+ * @property {number} offAxis points that the metric of the x axis says no place for
+ * @property {boolean} folded whether that metric goes back somewhere, so that points stand in its order
  * @property {number[]} breaks rows before which a gap left nothing: no line goes there
  * @property {boolean} complete
  * @property {number} nonfinite
  */
 
 /**
- * @typedef {{x: "step"|"relative"|"wall", smoothing: number, started: number}} How
+ * @typedef {{name: string, shift: number, step: Float64Array, value: Float64Array}} Along the metric on
+ *   the x axis: its median over the ranks, by the first step of each bucket
+ * @typedef {object} How
+ * @property {string} x step, relative, wall or metric:<name>
+ * @property {import("./smoothing.js").Smooth|number|null} smoothing
+ * @property {number} started wall time, seconds
+ * @property {number} [shift] a bucket spans 2 ** shift steps; found from the rows
+ * @property {Along|null} [along] null while the metric of the x axis is not here yet
  *
  * @param {Rows} live
  * @param {Rows|null} detail finer rows of some range, which stand in for the live ones there
- * @param {How} how
+ * @param {How} wanted
  * @returns {Drawing}
  */
-export function derive(live, detail, how) {
+export function derive(live, detail, wanted) {
   const cut = cuts(live, detail);
   const column = (/** @type {string} */ name) =>
     joined(live.column(name), detail?.column(name) ?? null, cut);
   const shift = detail && cut.detail > 0 ? detail.shift : live.shift;
+  const how = { ...wanted, shift };
   const gaps = detail?.gaps.length ? detail.gaps : live.gaps;
   const steps = column("x");
   const breaks = breaksOf(steps, gaps, shift);
   const times = column("t");
   const lines = joinedLines(live, detail, cut);
+  const place = onAxis(steps, times, how);
   // A bucket that only an earlier attempt has is no hole in the latest one's line.
-  const here = kept(times, breaks);
+  const here = kept(times, breaks, place);
   const alone = here.rows.length === 0;
   if (alone) {
     // This metric has come from earlier attempts only: their rows are all there is.
     for (const line of lines) line.times?.forEach((t, row) => (times[row] = Number.isNaN(times[row]) ? t : times[row]));
-    Object.assign(here, kept(times, breaks));
+    Object.assign(here, kept(times, breaks, onAxis(steps, times, how)));
   }
-  const own = (/** @type {string} */ name) => picked(column(name), here.rows);
-  const step = picked(steps, here.rows);
-  const t = picked(times, here.rows);
-  const raw = own("mid");
+  const unsorted = picked(onAxis(steps, times, how), here.rows);
+  const order = how.x.startsWith(METRIC) ? orderOf(unsorted) : null;
+  // Smoothed as they came, and only then put in the order of the axis.
+  const own = (/** @type {string} */ name) => ordered(picked(column(name), here.rows), order);
+  const step = ordered(picked(steps, here.rows), order);
+  const t = ordered(picked(times, here.rows), order);
+  const came = picked(column("mid"), here.rows);
+  const smoothed = smooth(came, how.smoothing);
+  const raw = ordered(came, order);
+  const mid = smoothed === came ? raw : ordered(smoothed, order);
   const bad = own("bad");
-  const x = onAxis(step, t, how);
+  const x = ordered(unsorted, order);
   let nonfinite = 0;
   for (const count of bad) if (count > 0) nonfinite += count;
-  const drawn = lines.map((line) => drawnLine(line, steps, { x, step, here }, breaks, how));
+  const drawn = lines.map((line) => drawnLine(line, steps, { x, step, here, order }, breaks, how));
+  let offAxis = 0;
+  if (how.x.startsWith(METRIC)) times.forEach((at, row) => (offAxis += !Number.isNaN(at) && Number.isNaN(place[row]) ? 1 : 0));
   return {
     n: x.length,
     x,
@@ -77,7 +98,7 @@ export function derive(live, detail, how) {
     lo: own("lo"),
     p10: own("p10"),
     raw,
-    mid: smooth(raw, how.smoothing),
+    mid,
     p90: own("p90"),
     hi: own("hi"),
     bad,
@@ -88,8 +109,10 @@ export function derive(live, detail, how) {
     attempt: Math.max(live.attempt, detail?.attempt ?? 0),
     starts: starts(live, detail).map(([at, when, label]) => ({ x: placeOf(at, when, how), step: at, label })),
     shift,
-    breaks: here.breaks,
-    gaps: gaps.map(([first, last, rows]) => [
+    breaks: order ? [] : here.breaks,
+    offAxis,
+    folded: order !== null,
+    gaps: order ? [] : gaps.map(([first, last, rows]) => [
       between(step, x, first),
       between(step, x, last),
       rows,
@@ -100,13 +123,14 @@ export function derive(live, detail, how) {
 }
 
 /**
- * The rows that have a time, and the breaks as they stand among them.
+ * The rows that have a time and a place on the axis, and the breaks as they stand among them.
  * @param {Float64Array} times
  * @param {number[]} breaks
+ * @param {Float64Array} at where each would be on the axis
  */
-function kept(times, breaks) {
+function kept(times, breaks, at) {
   const rows = [];
-  for (let row = 0; row < times.length; row += 1) if (!Number.isNaN(times[row])) rows.push(row);
+  for (let row = 0; row < times.length; row += 1) if (!Number.isNaN(times[row]) && !Number.isNaN(at[row])) rows.push(row);
   const places = breaks.map((row) => lowerBound(rows, row)).filter((place) => place > 0 && place < rows.length);
   return { rows, breaks: [...new Set(places)] };
 }
@@ -136,8 +160,8 @@ function starts(live, detail) {
  * @param {number} t
  * @param {How} how
  */
-function placeOf(step, t, { x, started }) {
-  return x === "step" ? step : x === "wall" ? t * 1000 : t - started;
+function placeOf(step, t, how) {
+  return onAxis(Float64Array.of(step), Float64Array.of(t), how)[0];
 }
 
 /** @param {Float64Array[]} axes */
@@ -162,6 +186,13 @@ export function stepsWithin(drawing, start, end) {
   let [low, high] = [Infinity, -Infinity];
   for (const { x, step } of [drawing, ...drawing.lines]) {
     if (x.length === 0 || x[0] > end || x[x.length - 1] < start) continue;
+    if (drawing.folded) {
+      for (let row = lowerBound(x, start); row < x.length && x[row] <= end; row += 1) {
+        low = Math.min(low, step[row]);
+        high = Math.max(high, step[row]);
+      }
+      continue;
+    }
     low = Math.min(low, between(x, step, Math.max(start, x[0])));
     high = Math.max(high, between(x, step, Math.min(end, x[x.length - 1])));
   }
@@ -244,20 +275,29 @@ function joinedLines(live, detail, cut) {
 /**
  * @param {JoinedLine} line
  * @param {Float64Array} steps of all rows
- * @param {{x: Float64Array, step: Float64Array, here: {rows: number[], breaks: number[]}}} drawing
+ * @param {{x: Float64Array, step: Float64Array, here: {rows: number[], breaks: number[]}, order: Uint32Array|null}} drawing
  * @param {number[]} breaks among all rows
  * @param {How} how
  * @returns {DrawnLine}
  */
-function drawnLine({ info, raw, times }, steps, { x, step, here }, breaks, how) {
-  if (!times) {
-    const values = picked(raw, here.rows);
-    return { info, x, step, raw: values, y: smooth(values, how.smoothing), breaks: here.breaks };
-  }
-  const own = kept(times, breaks);
-  const values = picked(raw, own.rows);
-  const at = picked(steps, own.rows);
-  return { info, x: onAxis(at, picked(times, own.rows), how), step: at, raw: values, y: smooth(values, how.smoothing), breaks: own.breaks };
+function drawnLine({ info, raw, times }, steps, { x, step, here, order }, breaks, how) {
+  const shown = (/** @type {Float64Array} */ came, /** @type {Uint32Array|null} */ place) => {
+    const smoothed = smooth(came, how.smoothing);
+    const values = ordered(came, place);
+    return { raw: values, y: smoothed === came ? values : ordered(smoothed, place) };
+  };
+  if (!times) return { info, x, step, ...shown(picked(raw, here.rows), order), breaks: order ? [] : here.breaks };
+  const all = onAxis(steps, times, how);
+  const own = kept(times, breaks, all);
+  const unsorted = picked(all, own.rows);
+  const place = how.x.startsWith(METRIC) ? orderOf(unsorted) : null;
+  return {
+    info,
+    x: ordered(unsorted, place),
+    step: ordered(picked(steps, own.rows), place),
+    ...shown(picked(raw, own.rows), place),
+    breaks: place ? [] : own.breaks,
+  };
 }
 
 /**
@@ -265,9 +305,58 @@ function drawnLine({ info, raw, times }, steps, { x, step, here }, breaks, how) 
  * @param {Float64Array} t
  * @param {How} how
  */
-function onAxis(step, t, { x, started }) {
+function onAxis(step, t, { x, started, along = null, shift = 0 }) {
   if (x === "step") return step.slice();
+  if (x.startsWith(METRIC)) return step.map((at) => (along ? joinedAt(along, at, shift) : NaN));
   return t.map(x === "wall" ? (at) => at * 1000 : (at) => at - started);
+}
+
+/**
+ * What the metric of the x axis was in the middle of a bucket: straight between its neighbours,
+ * nothing further out than a bucket of its own.
+ * @param {Along} along
+ * @param {number} first step of the bucket
+ * @param {number} shift of the bucket
+ */
+function joinedAt({ step, value, shift: own }, first, shift) {
+  const n = step.length;
+  const at = first + (2 ** shift - 2 ** own) / 2;
+  if (n === 0 || at <= step[0] - 2 ** own || at >= step[n - 1] + 2 ** own) return NaN;
+  const right = lowerBound(step, at);
+  return step[right] === at ? value[right] : between(step, value, at);
+}
+
+/**
+ * In which order places ascend; null where they do as they are.
+ * @param {Float64Array} places
+ * @returns {Uint32Array|null}
+ */
+function orderOf(places) {
+  let ascends = true;
+  for (let i = 1; i < places.length && ascends; i += 1) ascends = places[i] >= places[i - 1];
+  if (ascends) return null;
+  return Uint32Array.from(places, (_, i) => i).sort((a, b) => places[a] - places[b] || a - b);
+}
+
+/**
+ * @param {Float64Array} values
+ * @param {Uint32Array|null} order
+ */
+function ordered(values, order) {
+  return order ? Float64Array.from(order, (row) => values[row]) : values;
+}
+
+/**
+ * The metric on the x axis, from its rows: only where it has a finite value.
+ * @param {string} name
+ * @param {Rows} rows
+ * @returns {Along}
+ */
+export function alongOf(name, rows) {
+  const [step, value] = [rows.column("x"), rows.column("mid")];
+  const finite = [];
+  for (let row = 0; row < value.length; row += 1) if (Number.isFinite(value[row])) finite.push(row);
+  return { name, shift: rows.shift, step: picked(step, finite), value: picked(value, finite) };
 }
 
 /**

@@ -23,7 +23,9 @@ const CHUNK_BYTES = 16;
  * @property {Start[]} starts
  * @property {[number, number, number][]} [gaps]
  * @property {boolean} complete
- * @typedef {{key: number, meta: Meta, columns: Map<string, Float64Array>, lines: Float64Array[], times: Float64Array[]}} Chunk
+ * @property {"heat"} [kind] a heatmap's chunk has a payload of its own (heatdata.js)
+ * @property {number} [rows]
+ * @typedef {{key: number, meta: Meta, columns: Map<string, Float64Array>, lines: Float64Array[], times: Float64Array[], heat?: {steps: Float64Array, codes: Uint16Array}}} Chunk
  * @typedef {{number: number, time: number, chunks: Chunk[]}} Frame
  */
 
@@ -49,6 +51,13 @@ export function decode(buffer) {
     /** @type {Meta} */
     const meta = JSON.parse(decoder.decode(new Uint8Array(buffer, at, metaBytes)));
     at += metaBytes;
+    if (meta.kind === "heat") {
+      const steps = new Float64Array(buffer, at, meta.n);
+      const codes = new Uint16Array(buffer, at + meta.n * 8, meta.n * (meta.rows ?? 0));
+      frame.chunks.push({ key, meta, columns: new Map(), lines: [], times: [], heat: { steps, codes } });
+      at += payloadBytes;
+      continue;
+    }
     let offset = at;
     const next = () => {
       const values = new Float64Array(buffer, offset, meta.n);

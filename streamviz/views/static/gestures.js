@@ -58,8 +58,7 @@ export function attachGestures(panel, app) {
     }
     const { left, top, width, height } = panel.plot.frame;
     if (drag.pan) {
-      const shift = ((drag.x - point.x) / width) * (drag.range.end - drag.range.start);
-      app.zoomed(panel, { start: drag.range.start + shift, end: drag.range.end + shift });
+      app.zoomed(panel, moved(panel.plot.scales.x, drag.range, (drag.x - point.x) / width));
       return;
     }
     const inside = Math.min(left + width, Math.max(left, point.x));
@@ -120,8 +119,8 @@ function wheelX(panel, app, pixel, factor) {
   const plot = /** @type {import("./plot.js").Plot} */ (panel.plot);
   const { left, width } = plot.frame;
   const x = plot.pixelToX(Math.min(left + width, Math.max(left, pixel)));
-  const { start, end } = plot.xRange;
-  app.zoomed(panel, limited(panel, x - (x - start) * factor, x + (end - x) * factor));
+  const { start, end } = widened(plot.scales.x, plot.xRange, x, factor);
+  app.zoomed(panel, limited(panel, start, end));
 }
 
 /**
@@ -131,10 +130,31 @@ function wheelX(panel, app, pixel, factor) {
  */
 function wheelY(panel, pixel, factor) {
   const plot = /** @type {import("./plot.js").Plot} */ (panel.plot);
-  const { start, end } = plot.yRange;
-  const y = plot.pixelToY(pixel);
-  if (plot.scale === "log") panel.zoomY(y / (y / start) ** factor, y * (end / y) ** factor);
-  else panel.zoomY(y - (y - start) * factor, y + (end - y) * factor);
+  const { start, end } = widened(plot.scales.y, plot.yRange, plot.pixelToY(pixel), factor);
+  panel.zoomY(start, end);
+}
+
+/**
+ * A range about a value so many times as wide, on its scale.
+ * @param {import("./scales.js").Scale} scale
+ * @param {{start: number, end: number}} range
+ * @param {number} value
+ * @param {number} factor
+ */
+function widened({ to, from }, { start, end }, value, factor) {
+  const middle = to(value);
+  return { start: from(middle - (middle - to(start)) * factor), end: from(middle + (to(end) - middle) * factor) };
+}
+
+/**
+ * A range so many times its own width further on, on its scale.
+ * @param {import("./scales.js").Scale} scale
+ * @param {{start: number, end: number}} range
+ * @param {number} widths
+ */
+function moved({ to, from }, { start, end }, widths) {
+  const shift = widths * (to(end) - to(start));
+  return { start: from(to(start) + shift), end: from(to(end) + shift) };
 }
 
 /**
@@ -145,7 +165,9 @@ function wheelY(panel, pixel, factor) {
  */
 function limited(panel, start, end) {
   const drawing = /** @type {import("./derive.js").Drawing} */ (panel.drawing);
-  const { start: first, end: last } = drawing.span;
+  const { end: last } = drawing.span;
+  const log = panel.plot?.scales.x.kind === "log" && drawing.span.start <= 0;
+  const first = log ? (drawing.x.find((x) => x > 0) ?? drawing.span.start) : drawing.span.start;
   if (start <= first && end >= last) return null;
   const steps = drawing.step[drawing.n - 1] - drawing.step[0];
   const least = steps > 0 ? (2 * (last - first)) / steps : 0;

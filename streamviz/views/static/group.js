@@ -13,6 +13,7 @@ export class Group {
    */
   constructor(name, open, { toggled, more }) {
     this.name = name;
+    this.title = name;
     this.open = open;
     this.on = { toggled, more };
     /** @type {string[]} all there are, in order */
@@ -23,6 +24,12 @@ export class Group {
     this.asked = 0;
     /** Whether its elements are made: of ten thousand groups few are ever looked at. */
     this.built = false;
+  }
+
+  /** @param {string} title */
+  call(title) {
+    this.title = title;
+    if (this.label) this.label.textContent = title || "general";
   }
 
   /** @returns {HTMLElement} */
@@ -41,10 +48,10 @@ export class Group {
     const toggle = document.createElement("button");
     toggle.type = "button";
     toggle.className = "group-toggle";
-    const label = document.createElement("span");
-    label.className = "group-name";
-    label.textContent = this.name || "general";
-    toggle.append(arrow(), label, " ");
+    this.label = document.createElement("span");
+    this.label.className = "group-name";
+    this.label.textContent = this.title || "general";
+    toggle.append(arrow(), this.label, " ");
     this.counted = document.createElement("span");
     this.counted.className = "count";
     toggle.append(this.counted);

@@ -1,6 +1,6 @@
 // The top row: which run, is it alive, how far is it, is anything lost.
 
-import { age, bytes, compact, isolated, lag, whole } from "./format.js";
+import { age, bytes, compact, isolated, lag, measure, whole } from "./format.js";
 
 /** @typedef {"live"|"hollow"|"amber"|"red"|"none"} Tone */
 
@@ -23,11 +23,11 @@ export class Header {
     this.stats = /** @type {HTMLElement} */ (document.querySelector(".stats"));
     this.parts = {
       word: get("state-word"), lag: get("state-lag"), ranks: get("stat-ranks"), ranksLabel: get("ranks-label"), step: get("stat-step"),
-      stepLabel: get("step-label"), disk: get("stat-disk"), rate: get("stat-rate"), dropped: get("stat-dropped"), memory: get("stat-memory"), bar: get("memory-bar"),
+      stepLabel: get("step-label"), eta: get("stat-eta"), disk: get("stat-disk"), rate: get("stat-rate"), rateLabel: get("rate-label"), dropped: get("stat-dropped"), memory: get("stat-memory"), bar: get("memory-bar"),
     };
     this.cells = {
       state: this.#cell("state"), ranks: this.#cell("ranks"), dropped: this.#cell("dropped"), memory: this.#cell("memory"),
-      disk: this.#cell("disk"),
+      disk: this.#cell("disk"), step: this.#cell("step"), rate: this.#cell("rate"),
     };
     this.picker.addEventListener("change", () => on.choose(this.picker.value === NEWEST ? null : this.picker.value));
   }
@@ -85,9 +85,7 @@ export class Header {
     say(parts.ranksLabel, over ? "ranks" : "ranks live");
     const missing = ["live", "stale"].includes(status.state) && status.ranks_live < status.ranks_expected;
     cells.ranks.dataset.tone = missing ? "amber" : "none";
-    say(parts.step, whole(status.step));
-    say(parts.stepLabel, status.attempt > 0 ? `step, attempt ${status.attempt}` : "step");
-    say(parts.rate, compact(status.samples_per_s));
+    this.#showProgress(status);
     say(parts.dropped, whole(status.dropped));
     cells.dropped.dataset.tone = status.dropped > 0 ? "amber" : "none";
     const share = status.memory_allowed > 0 ? status.memory_used / status.memory_allowed : 0;
@@ -95,6 +93,27 @@ export class Header {
     parts.bar.style.transform = `scaleX(${Math.min(1, share).toFixed(3)})`;
     cells.memory.dataset.tone = share >= NEARLY_FULL ? "amber" : "none";
     this.#showDisk(status.journal);
+  }
+
+  /**
+   * How far it is, how fast, and how long still; what nobody told the publisher is not known here.
+   * @param {any} status
+   */
+  #showProgress(status) {
+    const { parts, cells } = this;
+    const { step, total_steps: total = null, eta_s: eta = null, throughput = null, mfu = null, steps_per_s: pace = null } = status;
+    const attempt = status.attempt > 0 ? `, attempt ${status.attempt}` : "";
+    say(parts.step, whole(step));
+    say(parts.stepLabel, total === null ? `step${attempt}` : `step of ${total < 1e7 ? whole(total) : compact(total)}`);
+    const share = total > 0 && step !== null ? ` (${Math.min(100, Math.floor((100 * step) / total))} %)` : "";
+    title(cells.step, [total === null ? "" : `step ${whole(step)} of ${whole(total)}${share}${attempt}`, pace === null ? "" : `${measure(pace)} steps/s`]);
+    const over = status.state === "done" || status.state === "failed";
+    say(parts.eta, eta === null || over ? "–" : age(eta));
+    this.stats.classList.toggle("has-eta", eta !== null && !over);
+    const known = throughput !== null && Number.isFinite(throughput);
+    say(parts.rate, compact(known ? throughput : status.samples_per_s) + (mfu === null ? "" : ` · ${Math.round(100 * mfu)} %`));
+    say(parts.rateLabel, `${known ? (status.throughput_unit ?? "samples/s") : "values/s"}${mfu === null ? "" : " · MFU"}`);
+    title(cells.rate, [known ? "what the training gets through" : "values that reach this server", `${compact(status.samples_per_s)} values/s received`]);
   }
 
   /** @param {{kind: "ok"|"off"|"full"|"failing", bytes_used: number, bytes_allowed: number, path: string}|undefined} journal */
@@ -127,4 +146,13 @@ function option(value, text) {
  */
 function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {string[]} sentences
+ */
+function title(element, sentences) {
+  const text = sentences.filter(Boolean).join(", ");
+  if (element.title !== text) element.title = text;
 }

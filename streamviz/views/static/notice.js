@@ -24,9 +24,10 @@ const FULL = 0.97;
  * @param {number} facts.started
  * @param {number} facts.lastTime wall time of the last word of any rank
  * @param {boolean} facts.hasMetrics
+ * @param {Notice|null} [facts.alert] whom the run waits for, or the newest alert that goes on
  * @returns {Notice}
  */
-export function notice({ link, lostFor, refusal, paused, newSteps, status, sinceStatus, workers, duplicates, overflow, started, lastTime, hasMetrics }) {
+export function notice({ link, lostFor, refusal, paused, newSteps, status, sinceStatus, workers, duplicates, overflow, started, lastTime, hasMetrics, alert = null }) {
   if (link === "lost" && refusal) return { tone: "amber", text: `▲ not live: ${refusal}` };
   if (link === "lost") return { tone: "red", text: `▲ connection lost ${age(lostFor)} ago, trying again` };
   if (link === "connecting" || !status) return { tone: "", text: "connecting" };
@@ -48,6 +49,7 @@ export function notice({ link, lostFor, refusal, paused, newSteps, status, since
     default:
   }
   if (duplicates.length > 0) return { tone: "amber", text: twice(duplicates, status.run) };
+  if (alert) return alert;
   const silent = workers.filter((worker) => ["stale", "gone", "failed"].includes(worker.state));
   if (silent.length > 0) return { tone: "amber", text: `▲ ${plural(silent.length, "rank")} silent${named(silent, ["stale", "gone", "failed"], ": ")}` };
   if (status.memory_allowed > 0 && status.memory_used / status.memory_allowed >= FULL) {

@@ -1,15 +1,27 @@
 // Puts the page together: who speaks to whom, and nothing else.
 
+import "./chart-menu.js";
+import "./download.js";
+import { Alerts } from "./alerts.js";
+import { Arrangement } from "./arrangement.js";
 import { Board } from "./board.js";
+import { Boards } from "./boards.js";
+import { ChartDialog } from "./chart-dialog.js";
+import { titleOf } from "./arrangement.js";
+import { Compared } from "./compared.js";
 import { attachControls } from "./controls.js";
 import { Cursor } from "./cursor.js";
 import { Delivery } from "./delivery.js";
+import { attachDragging } from "./dragging.js";
 import { noMetricsYet, nothingSent, nothingYet, unknownRun } from "./empty.js";
 import { plural } from "./format.js";
 import { Header } from "./header.js";
+import { attachLayouts } from "./layout.js";
 import { Link } from "./link.js";
+import { Moments } from "./moments.js";
 import { notice } from "./notice.js";
 import { Painter } from "./painter.js";
+import { RunList } from "./runs.js";
 import { State } from "./state.js";
 import { Theme } from "./theme.js";
 import { Views } from "./views.js";
@@ -50,14 +62,37 @@ const app = {
   painter: /** @type {any} */ (null),
   cursor: /** @type {any} */ (null),
   run: { name: "", started: 0, ranks: 0 },
+  layersOf: (chart) => compared.layersOf(chart),
+  startOf: (run) => compared.startOf(run),
+  missing: (specs) => compared.missing(specs),
+  arranged: () => showWords(),
+  editChart: (chart) => dialog.open(chart),
+  widen: (panel) => arrangement.edit(panel.chart, { size: panel.chart.size === "wide" ? undefined : "wide" }),
+  arrangement: /** @type {any} */ (null),
   zoomed,
+  moments: new Moments(),
 };
-const board = new Board(get("board"), app);
-app.painter = new Painter(link, views, () => board.visible());
+const arrangement = new Arrangement(state, () => {
+  board.rearrange();
+  get("board").dataset.size = state.choices.size;
+});
+app.arrangement = arrangement;
+const board = new Board(get("board"), app, arrangement);
+get("board").dataset.size = state.choices.size;
+const compared = new Compared({ state, theme, link, changed: () => {
+  for (const panel of board.panels.values()) panel.relayer();
+} });
+const runList = new RunList(get("runs-panel"), /** @type {HTMLSelectElement} */ (get("group")), compared);
+const dialog = new ChartDialog(/** @type {HTMLDialogElement} */ (get("chart-dialog")), arrangement, () => compared.metrics);
+attachDragging(get("board"), (card) => board.byCard.get(card), (onto, from) => arrangement.combine(onto.chart, from.chart));
+attachLayouts({ state, arrangement, prefix, inputs: { save: get("layout-save"), load: get("layout-load"), file: get("layout-file"), on: get("layout-on"), row: get("layout-switch"), problem: get("layout-problem") } });
+const alerts = new Alerts({ state, board, changed: () => showWords() });
+const boards = new Boards({ state, theme, link, views, board, paint: () => app.painter.paint() });
+app.painter = new Painter(link, views, () => [...board.visible(), ...boards.drawn]);
 app.cursor = new Cursor(app, () => board.visible());
 const header = new Header({ choose: (run) => state.set({ run }) });
 const delivery = new Delivery(/** @type {HTMLDialogElement} */ (get("delivery")));
-attachControls({ state, theme, togglePause, resetZoom, widen, showDelivery });
+const controls = attachControls({ state, theme, togglePause, resetZoom, widen, showDelivery, pin, edit });
 
 // ------------------------------------------------------------------ which run is shown
 
@@ -80,15 +115,30 @@ function chooseRun() {
     board.clear();
     app.run = { name: wanted, started: 0, ranks: 0 };
     heard.run = heard.status = null;
-    theme.showRun(wanted);
-    link.send({ op: "watch", run: wanted });
+    boards.take(wanted, [], []);
+    forgetMoments();
+    theme.showRun(wanted, compared.colours.chosen.get(wanted) ?? null);
+    compared.show(wanted);
   }
   if (!known && app.run.name) {
     board.clear();
+    compared.show("");
     app.run = { name: "", started: 0, ranks: 0 };
     heard.run = heard.status = null;
+    boards.take("", [], []);
+    forgetMoments();
   }
   showWhole();
+}
+
+/** What was heard of another run. */
+function forgetMoments() {
+  app.moments?.clear();
+  alerts.clear();
+}
+
+function drawMoments() {
+  for (const panel of board.visible()) panel.overlay();
 }
 
 /** What stands in place of the charts, if anything does. */
@@ -121,20 +171,40 @@ link.addEventListener("message", (event) => {
       if (version && message.version !== version && reloadFor(message.version)) return;
       heard.ingest = message.ingest;
       heard.runs = null;
-      link.send({ op: "watch", run: app.run.name || state.choices.run });
+      compared.renew();
     },
     runs: () => {
       heard.runs = message.runs;
+      compared.takeRuns(message.runs);
       chooseRun();
+      runList.show();
       header.showRuns(message.runs, app.run.name || null, state.choices.run);
     },
     run: () => {
-      if (message.run !== app.run.name) return;
+      compared.takeDetail(message);
+      runList.show();
+      if (message.run !== app.run.name) {
+        if (compared.names.includes(message.run) && heard.run) board.show(compared.metrics);
+        return;
+      }
       heard.run = message;
       const ranks = new Set(message.workers.map((/** @type {any} */ worker) => worker.rank)).size;
       Object.assign(app.run, { started: message.started, ranks });
-      board.show(message.metrics);
+      board.show(compared.metrics);
+      boards.take(message.run, message.metrics, message.workers);
+      controls.offerMetrics(message.metrics);
       showWhole();
+    },
+    alerts: () => {
+      if (message.run !== app.run.name) return;
+      app.moments?.takeAlerts(message.alerts);
+      alerts.take(message.alerts, message.situation);
+      drawMoments();
+    },
+    items: () => {
+      if (message.run !== app.run.name) return;
+      app.moments?.takeMarks(message.marks);
+      drawMoments();
     },
     status: () => {
       if ((message.run ?? "") !== app.run.name) return;
@@ -173,10 +243,10 @@ state.addEventListener("change", (event) => {
   }
   if (changed.has("filter")) board.filter(state.choices.filter);
   for (const panel of board.panels.values()) {
-    if (changed.has("log")) panel.rescale();
-    if (changed.has("mode") || changed.has("ranks")) panel.reopen();
+    if (["mode", "ranks", "band"].some((name) => changed.has(name))) panel.relayer();
+    if (["y", "logx", "outliers"].some((name) => changed.has(name))) panel.rescale();
     if (changed.has("x")) panel.changeAxis();
-    if (changed.has("smoothing")) panel.redraw();
+    if (["smooth", "window"].some((name) => changed.has(name))) panel.redraw();
   }
   showWords();
 });
@@ -216,10 +286,26 @@ function togglePause() {
   showWords();
 }
 
-/** The chart under the pointer takes the whole width, or its old place again. */
+/** The chart under the pointer, or with the focus. */
+function pointed() {
+  const card = document.querySelector(".card:hover") ?? document.activeElement?.closest(".card");
+  return card ? board.byCard.get(card) : undefined;
+}
+
+/** It takes the whole width, or its old place again. */
 function widen() {
-  const card = document.querySelector(".card:hover");
-  card?.classList.toggle("wide");
+  const panel = pointed();
+  if (panel) app.widen(panel);
+}
+
+function pin() {
+  const panel = pointed();
+  if (panel) arrangement.pin(panel.chart.key);
+}
+
+function edit() {
+  const panel = pointed();
+  if (panel) dialog.open(panel.chart);
 }
 
 function showDelivery() {
@@ -227,6 +313,12 @@ function showDelivery() {
   delivery.show(heard.status);
 }
 
+boards.start();
+get("chart-new").addEventListener("click", () => dialog.open(null));
+get("chart-combine").addEventListener("click", () => {
+  const series = board.shownMetrics().map((metric) => ({ metric }));
+  if (series.length > 0) arrangement.add({ title: state.choices.filter.trim() || titleOf(series), series });
+});
 get("notice-resume").addEventListener("click", togglePause);
 get("notice-live").addEventListener("click", resetZoom);
 
@@ -252,6 +344,7 @@ function showWords() {
     started: heard.run?.started ?? 0,
     lastTime: shown?.last_time ?? 0,
     hasMetrics: board.metrics.length > 0,
+    alert: alerts.line,
   });
   get("notice").dataset.tone = tone;
   say("notice-text", text);
@@ -262,9 +355,11 @@ function showWords() {
   announced = said;
   get("notice-resume").hidden = !pause.on;
   get("notice-live").hidden = ![...board.panels.values()].some((panel) => !panel.following);
+  say("filter-problem", board.problem);
+  get("filter-problem").hidden = !board.problem;
   const all = board.metrics.length;
   say("notice-count", all === 0 ? "" : board.matching === all ? plural(all, "chart") : `${board.matching} of ${plural(all, "chart")}`);
-  const mark = tone === "red" || tone === "amber" ? "▲ " : "";
+  const mark = alerts.going.length > 0 ? `(${alerts.going.length}) ` : tone === "red" || tone === "amber" ? "▲ " : "";
   const title = app.run.name ? `${mark}${app.run.name} · streamviz` : `${mark}streamviz`;
   if (document.title !== title) document.title = title;
 }
@@ -287,6 +382,7 @@ showWords();
 Object.defineProperty(globalThis, "streamviz", {
   value: Object.freeze({
     panels: () => [...board.visible()].map((panel) => panel.inspect()),
+    boards: () => boards.inspect(),
     state: () => ({
       ...state.choices,
       shown: app.run.name,

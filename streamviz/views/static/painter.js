@@ -13,7 +13,7 @@ export class Painter {
   /**
    * @param {import("./link.js").Link} link
    * @param {import("./views.js").Views} views
-   * @param {() => Iterable<import("./panel.js").Panel>} panels those on the screen
+   * @param {() => Iterable<{due(paused: boolean): boolean, draw(): Promise<unknown>|null, overlay(): void}>} panels those on the screen
    */
   constructor(link, views, panels) {
     this.link = link;

@@ -1,18 +1,27 @@
-// One chart: its card, the views behind it, and what of them is drawn.
+// One chart: its card, its layers, and what of them is drawn.
+//
+// The plain chart is one layer, drawn as band, outliers and attempts. Several layers are a line each.
 
 import { attemptMarks } from "./attempts.js";
 import { Card } from "./card.js";
-import { between, derive, nearest, stepsWithin } from "./derive.js";
+import { merged, readings } from "./composite.js";
+import { between, nearest, stepsWithin } from "./derive.js";
+import { Finer } from "./finer.js";
+import { fillLayers, fillOne } from "./fill.js";
+import { xSpan, ySpan } from "./frame.js";
 import { attachGestures } from "./gestures.js";
 import { endLabels } from "./labels.js";
+import { inspected } from "./inspect.js";
+import { relayered } from "./layers.js";
+import { lookOf, xMetric } from "./look.js";
+import { attachMenu } from "./menu.js";
+import { notesOn } from "./notes.js";
+import { momentMarks } from "./markers.js";
 import { Plot, removeLater } from "./plot.js";
-import { yRange } from "./ranges.js";
-import { DOTS_UP_TO, area, dots, marks, strokes } from "./strokes.js";
+import { LINEAR, LOG, bendFor, scaleOf } from "./scales.js";
 
 /** Buckets asked for, by the pixels they will cover: more are only work, extremes are kept anyway. */
-const POINTS = { least: 256, most: 1024, detail: 4096, perPixel: 1.2 };
-/** Room beside a zoomed range that is asked for too, so that a small pan shows fine data at once. */
-const MARGIN = 0.25;
+const POINTS = { least: 256, most: 1024, perPixel: 1.2 };
 const RIGHT = { plain: 12, labels: 38 };
 /** Runs of fewer ranks have no outliers worth a name. */
 const LABELS_FROM_RANKS = 4;
@@ -25,19 +34,28 @@ const LABELS_FROM_RANKS = 4;
  * @property {import("./painter.js").Painter} painter
  * @property {import("./cursor.js").Cursor} cursor
  * @property {{name: string, started: number, ranks: number}} run
+ * @property {(chart: import("./chart.js").Chart) => {layers: import("./layers.js").LayerSpec[], left: number, problem: string}} layersOf
+ * @property {(layers: import("./layers.js").LayerSpec[]) => string} missing what no run has of these
+ *   what a chart draws, how many layers it leaves out, and why an expression is not drawn
+ * @property {(run: string) => number} startOf wall time of a run's start, seconds
+ * @property {() => void} arranged what is shown of the charts is another selection
+ * @property {import("./arrangement.js").Arrangement} arrangement
  * @property {(source: Panel, range: {start: number, end: number}|null) => void} zoomed
+ * @property {import("./moments.js").Moments} [moments] marks and alerts, to be drawn over charts
  */
 
 export class Panel {
   /**
    * @param {App} app
-   * @param {string} metric
-   * @param {string} title
+   * @param {import("./chart.js").Chart} chart
    */
-  constructor(app, metric, title) {
+  constructor(app, chart) {
     this.app = app;
-    this.metric = metric;
-    this.card = new Card(metric, title, () => app.zoomed(this, null));
+    this.chart = chart;
+    this.metric = chart.key;
+    /** @type {import("./look.js").Own} what it has of its own, instead of the page's */
+    this.own = chart.scale ? { y: chart.scale } : {};
+    this.card = new Card(chart, () => app.zoomed(this, null));
     this.following = true;
     this.manualY = false;
     this.dirty = false;
@@ -48,11 +66,13 @@ export class Panel {
     this.embedding = false;
     /** Whether it is gone for good. */
     this.dropped = false;
-    /** @type {import("./views.js").View|null} the whole history, and what comes in */
-    this.live = null;
-    /** @type {import("./views.js").View|null} finer rows of the range zoomed to */
-    this.detail = null;
-    /** @type {import("./derive.js").Drawing|null} */
+    /** @type {import("./layers.js").Layer[]} */
+    this.layers = [];
+    /** Layers that are left out, because there are too many. */
+    this.left = 0;
+    /** Why an expression is not drawn. */
+    this.problem = "";
+    /** @type {import("./derive.js").Drawing|null} of all layers */
     this.drawing = null;
     /** @type {import("./strokes.js").Strokes|null} */
     this.drawn = null;
@@ -62,9 +82,17 @@ export class Panel {
     this.spanned = null;
     /** @type {{line: HTMLElement, dot: HTMLElement}|null} */
     this.crosshair = null;
-    this.asking = 0;
+    attachMenu(this, app);
+    this.finer = new Finer(this, () => this.#points(), () => this.#changed());
+    /** @type {number|null} where symlog turns */
+    this.bend = null;
     /** Whether the finer rows have been on the screen since they were asked for. */
     this.detailShown = true;
+  }
+
+  /** Whether it draws several lines of different things, rather than the ranks of one. */
+  get layered() {
+    return this.layers.length > 1;
   }
 
   /** It comes near the screen: subscribe, and build the figure when its turn comes. */
@@ -72,9 +100,8 @@ export class Panel {
     if (this.near) return;
     this.near = true;
     if (!this.gestures) this.gestures = attachGestures(this, this.app);
-    const { run, views } = this.app;
-    this.live = views.open(this.#spec(run.name, null, null), () => this.#changed());
-    if (!this.following) this.#askDetail();
+    this.relayer();
+    if (!this.following) this.finer.ask();
     this.#embed();
   }
 
@@ -82,9 +109,7 @@ export class Panel {
   leave() {
     if (!this.near) return;
     this.near = false;
-    this.live?.close();
-    this.detail?.close();
-    this.live = this.detail = null;
+    for (const layer of this.layers) layer.close();
   }
 
   /** It is far away, or gone for good: nothing is kept. */
@@ -93,6 +118,7 @@ export class Panel {
     this.plot?.release();
     this.plot = null;
     this.drawing = null;
+    this.layers = [];
     this.card.over.replaceChildren();
     this.crosshair = null;
     this.gestures?.forget();
@@ -105,26 +131,59 @@ export class Panel {
     removeLater(this.card.element);
   }
 
-  /** Run, mode or ranks are others now. */
-  reopen() {
+  /** What is compared, the mode or the ranks are others now. */
+  relayer() {
     if (!this.near) return;
-    const { run } = this.app;
-    const spec = this.#spec(run.name, null, null);
-    this.live?.set({ run: spec.run, mode: spec.mode, ranks: spec.ranks });
-    this.detail?.set({ run: spec.run, mode: spec.mode, ranks: spec.ranks });
+    const { layers, left, problem } = this.app.layersOf(this.chart);
+    const before = this.layers.map(({ spec }) => spec.id).join("\n");
+    this.left = left;
+    this.problem = problem;
+    const { mode, x } = this.look;
+    // Several layers are a line each, whatever the ranks of one are drawn as.
+    const how = { mode: mode === "lines" && layers.length > 1 ? "band" : mode, points: this.#points(), axis: xMetric(x) };
+    this.layers = relayered(this.layers, layers, this.app.views, how, () => this.#changed());
+    this.card.legend.show(this.layered, this.left);
+    if (before !== this.layers.map(({ spec }) => spec.id).join("\n")) {
+      this.spanned = null;
+      if (!this.following) this.finer.ask();
+      this.redraw();
+    }
   }
 
-  /** Log y is another figure. */
+  /** The scale of an axis is another one. */
   rescale() {
-    this.plot?.release();
-    this.plot = null;
     this.manualY = false;
-    if (this.near) this.#embed();
+    this.spanned = null;
+    this.redraw();
   }
 
-  #spec(/** @type {string} */ run, /** @type {number|null} */ start, /** @type {number|null} */ stop) {
-    const { mode, ranks } = this.app.state.choices;
-    return { run, metric: this.metric, mode, ranks: ranks || null, start, stop, points: this.#points() };
+  /**
+   * It shows something else, or under another name.
+   * @param {import("./chart.js").Chart} chart
+   */
+  become(chart) {
+    if (JSON.stringify(chart) === JSON.stringify(this.chart)) return;
+    const before = this.chart;
+    this.chart = chart;
+    this.card.become(chart);
+    if (chart.scale !== before.scale) this.own = chart.scale ? { ...this.own, y: chart.scale } : {};
+    this.rescale();
+    this.relayer();
+  }
+
+  /**
+   * Draw it otherwise than the page says.
+   * @param {import("./look.js").Own|null} patch null: as the page says again
+   */
+  setOwn(patch) {
+    this.own = patch === null ? {} : { ...this.own, ...patch };
+    this.rescale();
+    this.relayer();
+  }
+
+  /** How it is drawn: as the page says, but for what it has of its own. */
+  get look() {
+    return lookOf(this.app.state.choices, this.own);
   }
 
   #points() {
@@ -135,19 +194,18 @@ export class Panel {
   #changed() {
     this.dirty = true;
     // Also while paused: the person asked for these rows after pausing.
-    if (this.detail && !this.detailShown) {
-      this.detailShown = this.detail.loaded;
+    if (!this.detailShown) {
+      this.detailShown = this.layers.every(({ refined }) => refined);
       this.forced = true;
     }
-    if (this.live && !this.drawing) this.forced = true;
+    if (!this.drawing || this.drawing.n === 0) this.forced = true;
   }
 
   async #embed() {
     if (this.plot || this.embedding) return;
     this.embedding = true;
-    const scale = this.app.state.choices.log ? "log" : "linear";
     try {
-      this.plot = await Plot.embed(this.card.figure, scale, () => this.near);
+      this.plot = await Plot.embed(this.card.figure, this.look.y, () => this.near);
     } catch (problem) {
       // The server is away; `approach` comes round again when the line is back.
       console.warn(String(problem));
@@ -158,11 +216,6 @@ export class Panel {
       this.plot = null;
     }
     if (!this.plot) return;
-    // The person may have switched meanwhile.
-    if ((this.app.state.choices.log ? "log" : "linear") !== scale) {
-      this.rescale();
-      return;
-    }
     this.recolour();
     this.redraw();
   }
@@ -188,32 +241,63 @@ export class Panel {
   /** @returns {Promise<void>|null} kept when it is on the canvas */
   draw() {
     this.dirty = this.forced = false;
-    const { plot, live } = this;
-    if (!plot || !live) return null;
-    const { state, run, theme } = this.app;
-    const { choices } = state;
-    const drawing = derive(live.rows, this.detail?.loaded ? this.detail.rows : null, {
-      x: choices.x,
-      smoothing: choices.smoothing,
-      started: run.started,
-    });
+    const { plot, layers } = this;
+    if (layers.length === 0) this.card.blank.textContent = this.problem;
+    if (!plot || layers.length === 0 || !this.near) return null;
+    const { run, theme } = this.app;
+    const { look } = this;
+    for (const layer of layers) layer.derive({ x: look.x, smoothing: look.smooth, started: this.app.startOf(layer.spec.run) });
+    const drawing = this.layered ? merged(layers) : /** @type {import("./derive.js").Drawing} */ (layers[0].drawing);
     this.drawing = drawing;
-    plot.xAxis = choices.x;
-    this.card.tell(drawing, !this.following);
+    plot.xAxis = look.x;
+    this.#choosePlaces(drawing, look);
+    if (this.layered) this.card.legend.fill(readings(layers, this.#colour, null, this.card.unit));
     this.#offerLive();
     if (drawing.n === 0) {
-      this.card.blank.textContent = live.refusal ?? (live.loaded ? "no data yet" : "");
-      for (const name of ["outer", "inner", "lines", "dots", "marks", "gaps"]) this.#clear(name);
+      this.card.tell(drawing, !this.following, this.#notes());
+      this.card.blank.textContent = this.#whyEmpty();
+      for (const name of plot.sources.keys()) this.#clear(name);
       return null;
     }
     this.card.blank.textContent = "";
-    const right = run.ranks >= LABELS_FROM_RANKS ? RIGHT.labels : RIGHT.plain;
+    const right = run.ranks >= LABELS_FROM_RANKS && !this.layered ? RIGHT.labels : RIGHT.plain;
     if (plot.model.min_border_right !== right) plot.model.setv({ min_border_right: right }, { sync: false });
-    this.#follow();
-    this.#fill(drawing, theme.palette, choices);
+    this.#follow(look);
+    this.card.tell(drawing, !this.following, [...this.#notes(), ...notesOn(drawing, plot, look)]);
+    this.#fill(drawing, theme.palette, look);
+    if (this.following) this.finer.window(look);
     return new Promise((resolve) => {
       plot.onPainted = resolve;
     });
+  }
+
+  /** The colour of a layer: its own, or the run's as the page has it. */
+  #colour = (/** @type {import("./layers.js").Layer} */ layer) => layer.spec.colour ?? this.app.theme.palette.hue;
+
+  /** What the title row says besides what the data say. */
+  #notes() {
+    const refused = this.layers.find(({ refusal }) => refusal !== null);
+    const notes = this.left > 0 ? [`${this.left} more not drawn`] : [];
+    if (this.problem) notes.push(`▲ ${this.problem}`);
+    if (refused && this.layered) notes.push(`▲ ${refused.spec.label}: ${refused.refusal}`);
+    // What counts points, and not steps, depends on how many steps a point stands for.
+    const counting = this.layers.some(({ spec }) => spec.expression?.counts);
+    if (counting && this.drawing && this.drawing.shift > 0) notes.push(`over points of ${2 ** this.drawing.shift} steps`);
+    return notes;
+  }
+
+  #whyEmpty() {
+    const refusal = this.layers.map((layer) => layer.refusal).find((reason) => reason !== null);
+    const missing = this.app.missing(this.layers.map(({ spec }) => spec));
+    return this.problem || (refusal ?? (missing || (this.layers.every(({ loaded }) => loaded) ? "no data yet" : "")));
+  }
+
+  /**
+   * What each layer has at a place on the x axis; none where there is but one layer.
+   * @param {number} x
+   */
+  readingsAt(x) {
+    return this.layered ? readings(this.layers, this.#colour, x, this.card.unit) : [];
   }
 
   #offerLive() {
@@ -225,55 +309,51 @@ export class Panel {
     if (source) this.plot?.fill(name, Object.fromEntries(source.columns().map((/** @type {string} */ c) => [c, []])));
   }
 
-  /** Set both ranges to what is to be seen. */
-  #follow() {
+  /**
+   * On which scales the values lie.
+   * @param {import("./derive.js").Drawing} drawing
+   * @param {import("./look.js").Look} look
+   */
+  #choosePlaces(drawing, { logx, y }) {
+    const plot = /** @type {Plot} */ (this.plot);
+    if (y === "symlog") this.bend = bendFor([drawing.lo, drawing.mid, drawing.hi, ...drawing.lines.map((line) => line.y)], this.bend);
+    if (plot.setScales(logx ? LOG : LINEAR, scaleOf(y, this.bend ?? 1))) this.spanned = null;
+  }
+
+  /** Set both ranges to what is to be seen. @param {import("./look.js").Look} look */
+  #follow(look) {
     const { plot, drawing } = this;
     if (!plot || !drawing) return;
     if (this.following) {
-      const { start, end } = drawing.span;
-      // Few points are drawn as dots, which the frame must not cut in half.
-      const least = this.app.state.choices.x === "wall" ? 1000 : 1;
-      const room = drawing.n > DOTS_UP_TO ? 0 : end > start ? (end - start) * 0.02 : least;
-      plot.setRange("x", start - room, end + room);
+      const { start, end } = xSpan(drawing, look);
+      plot.setRange("x", start, end);
     }
-    if (!this.manualY) {
-      const range = yRange(drawing, plot.xRange, plot.scale === "log", this.spanned);
-      if (range) {
-        this.spanned = range;
-        plot.setRange("y", range.start, range.end);
-      }
-    }
+    if (this.manualY) return;
+    const range = ySpan(this.layers, drawing, plot.xRange, plot.scales.y, look, this.spanned);
+    if (!range) return;
+    this.spanned = range;
+    plot.setRange("y", range.start, range.end);
   }
 
   /**
    * @param {import("./derive.js").Drawing} drawing
    * @param {import("./theme.js").Palette} palette
-   * @param {import("./state.js").Choices} choices
+   * @param {import("./look.js").Look} look
    */
-  #fill(drawing, palette, choices) {
+  #fill(drawing, palette, look) {
     const plot = /** @type {Plot} */ (this.plot);
-    const asLines = choices.mode === "lines" && drawing.lines.some((line) => line.info.kind === "rank");
-    const positive = (/** @type {Float64Array} */ values) => {
-      // An area that reaches to zero or below has its edge at the foot of a log axis.
-      if (plot.scale !== "log") return values;
-      const foot = plot.yRange.start / 10;
-      return values.map((value) => (value <= 0 ? foot : value));
-    };
-    const none = { x: [], y1: [], y2: [] };
-    plot.fill("outer", area(drawing, positive(drawing.lo), positive(drawing.hi)));
-    plot.fill("inner", asLines || drawing.ranks < 2 ? none : area(drawing, positive(drawing.p10), positive(drawing.p90)));
-    this.drawn = strokes(drawing, palette, { asLines, smoothed: choices.smoothing > 0 });
-    plot.fill("lines", this.drawn.columns);
-    plot.fill("dots", dots(drawing, this.drawn, plot.xRange));
-    plot.fill("marks", marks(drawing, plot.xRange, plot.yRange, plot.frame.width, palette));
     plot.fill("gaps", { x0: drawing.gaps.map((gap) => gap[0]), x1: drawing.gaps.map((gap) => gap[1]) });
+    const asLines = look.mode === "lines" && drawing.lines.some((line) => line.info.kind === "rank");
+    const how = { asLines, smoothed: look.smooth !== null, bars: this.chart.kind === "bar" };
+    this.drawn = this.layered ? fillLayers(plot, this.layers, this.#colour, palette, how) : fillOne(plot, drawing, palette, how);
   }
 
   /** What the page draws over the figure follows the figure, once all figures are painted. */
   overlay() {
     if (!this.plot || !this.drawing || !this.drawn) return;
     attemptMarks(this.card.over, this.plot, this.drawing);
-    endLabels(this.card.over, this.plot, this.drawing, this.drawn, this.app.run.ranks >= LABELS_FROM_RANKS);
+    if (this.app.moments) momentMarks(this.card.over, this.plot, this.drawing, this.app.moments.of(this.chart));
+    endLabels(this.card.over, this.plot, this.drawing, this.drawn, this.app.run.ranks >= LABELS_FROM_RANKS && !this.layered);
     this.app.cursor.follow(this);
   }
 
@@ -281,7 +361,10 @@ export class Panel {
   changeAxis() {
     const { drawing, plot, zoom } = this;
     this.spanned = null;
-    if (zoom && drawing && plot && drawing.n > 0) {
+    this.relayer();
+    // Where a metric puts the same steps is known only once it is here.
+    if (zoom && xMetric(this.look.x) !== null) this.follow();
+    else if (zoom && drawing && plot && drawing.n > 0) {
       const steps = stepsWithin(drawing, zoom.start, zoom.end);
       this.draw();
       const [start, end] = steps.map((step) => between(this.drawing.step, this.drawing.x, step));
@@ -306,26 +389,7 @@ export class Panel {
     plot.setRange("x", start, end);
     this.spanned = null;
     this.redraw();
-    clearTimeout(this.asking);
-    this.asking = setTimeout(() => this.#askDetail(), 60);
-  }
-
-  #askDetail() {
-    const { drawing, zoom } = this;
-    if (!this.near || this.following || !drawing || drawing.n === 0 || !zoom) return;
-    const room = (zoom.end - zoom.start) * MARGIN;
-    const [first, last] = stepsWithin(drawing, zoom.start - room, zoom.end + room);
-    const start = Math.max(0, Math.floor(first));
-    const stop = Math.max(start + 1, Math.ceil(last));
-    this.detailShown = false;
-    if (this.detail) {
-      this.detail.set({ start, stop });
-    } else {
-      // Sent once, not thirty times a second, and margins lie outside the screen: it may be finer.
-      const spec = this.#spec(this.app.run.name, start, stop);
-      spec.points = Math.min(4 * spec.points, POINTS.detail);
-      this.detail = this.app.views.open(spec, () => this.#changed());
-    }
+    this.finer.soon();
   }
 
   /** Show everything, and follow what comes in. */
@@ -334,9 +398,9 @@ export class Panel {
     this.manualY = false;
     this.zoom = null;
     this.spanned = null;
-    clearTimeout(this.asking);
-    this.detail?.close();
-    this.detail = null;
+    this.finer.stop();
+    for (const layer of this.layers) layer.coarsen();
+    this.detailShown = true;
     this.redraw();
   }
 
@@ -373,25 +437,11 @@ export class Panel {
 
   /** For tests: what stands on the screen. */
   inspect() {
-    const { drawing, plot } = this;
-    return {
-      metric: this.metric,
-      painted: plot?.paints ?? 0,
-      newest: this.live?.rows.newest ?? null,
-      value: this.card.value.textContent,
-      columns: drawing && {
-        x: [...drawing.x], step: [...drawing.step], t: [...drawing.t], lo: [...drawing.lo], p10: [...drawing.p10],
-        mid: [...drawing.mid], raw: [...drawing.raw], p90: [...drawing.p90], hi: [...drawing.hi], bad: [...drawing.bad],
-      },
-      lines: drawing?.lines.map((line) => ({ ...line.info, x: [...line.x], y: [...line.raw] })) ?? [],
-      starts: drawing?.starts ?? [],
-      complete: drawing?.complete ?? true,
-      gaps: drawing?.gaps ?? [],
-      ranks: drawing?.ranks ?? 0,
-      shift: drawing?.shift ?? 0,
-      range: plot?.xRange ?? null,
-      yRange: plot?.yRange ?? null,
-      following: this.following,
-    };
+    return inspected(this);
+  }
+
+  /** The colour of each layer, as it is drawn. */
+  get colours() {
+    return this.layers.map(this.#colour);
   }
 }

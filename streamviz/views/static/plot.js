@@ -1,29 +1,28 @@
 // One Bokeh figure in the page: embedded from the server's panel, filled in place, released again.
 // The only file that knows BokehJS.
 //
-// Arrays go into a source without assigning `data` and ranges change with {sync: false}: both spare
+// The figure is linear: other scales are done to the values on their way in, and undone on the way out,
+// so that everybody else speaks of values. Arrays go into a source without assigning `data` and ranges change with {sync: false}: both spare
 // BokehJS a comparison of everything old with everything new.
 
+import { LINEAR, onScale, scaleOf } from "./scales.js";
 import { xTicks, yTicks } from "./ticks.js";
 
 const { prefix = "" } = document.documentElement.dataset;
 
-/** @type {Map<string, Promise<string>>} the panels as JSON text, by y scale */
-const panels = new Map();
+/** @type {Promise<string>|null} the figure as JSON text */
+let figure = null;
 
-/** @param {"linear"|"log"} scale */
-function panelText(scale) {
-  let text = panels.get(scale);
-  if (!text) {
-    text = fetch(`${prefix}/panels/${scale}.json`, { credentials: "same-origin" }).then((answer) => {
+function figureText() {
+  if (!figure) {
+    figure = fetch(`${prefix}/panels/linear.json`, { credentials: "same-origin" }).then((answer) => {
       if (!answer.ok) throw new Error(`the chart's figure: ${answer.status}`);
       return answer.text();
     });
-    panels.set(scale, text);
     // A failure (server restarting) must not be remembered.
-    text.catch(() => panels.delete(scale));
+    figure.catch(() => (figure = null));
   }
-  return text;
+  return figure;
 }
 
 /** Embedding costs tens of milliseconds: one at a time keeps the page responsive. */
@@ -39,7 +38,10 @@ export function removeLater(element) {
   queue.then(() => element.remove());
 }
 
-const SOURCES = ["gaps", "outer", "inner", "lines", "dots", "marks"];
+const SOURCES = ["gaps", "outer", "inner", "bands", "lines", "dots", "marks"];
+
+/** On which axis the values of a column lie; the others lie on none. */
+const AXIS = new Map(/** @type {const} */ ([["x", "x"], ["x0", "x"], ["x1", "x"], ["xs", "x"], ["y", "y"], ["y1", "y"], ["y2", "y"], ["ys", "y"]]));
 
 /** Small, and mostly as they were: comparing costs less than hatching again. */
 const SELDOM = ["gaps", "dots", "marks"];
@@ -60,13 +62,13 @@ function same(before, now) {
 export class Plot {
   /**
    * @param {HTMLElement} element
-   * @param {"linear"|"log"} scale
+   * @param {import("./scales.js").ScaleKind} scale of y
    * @param {() => boolean} wanted asked when its turn comes: it may have left the screen by then
    * @returns {Promise<Plot|null>}
    */
   static embed(element, scale, wanted) {
     const turn = queue.then(async () => {
-      const text = await panelText(scale);
+      const text = await figureText();
       if (!wanted()) return null;
       // Parsed anew for each: Bokeh keeps parts of what it is given.
       const views = await globalThis.Bokeh.embed.embed_item(JSON.parse(text), element);
@@ -78,11 +80,11 @@ export class Plot {
 
   /**
    * @param {any} views
-   * @param {"linear"|"log"} scale
+   * @param {import("./scales.js").ScaleKind} scale of y
    */
   constructor(views, scale) {
     this.views = views;
-    this.scale = scale;
+    this.scales = { x: LINEAR, y: scaleOf(scale) };
     this.view = views.roots[0];
     this.model = this.view.model;
     this.document = this.model.document;
@@ -91,10 +93,12 @@ export class Plot {
     this.glyphs = new Map(SOURCES.map((name) => [name, named(`${name}_renderer`).glyph]));
     this.axes = [named("x_axis"), named("y_axis")];
     this.grid = named("y_grid");
-    /** @type {Map<string, Record<string, ArrayLike<unknown>>>} */
+    /** @type {Map<string, Record<string, ArrayLike<unknown>>>} by source, in values */
     this.filled = new Map();
+    /** @type {Record<"x"|"y", {values: {start: number, end: number}, places: {start: number, end: number}}|null>} */
+    this.ranges = { x: null, y: null };
     this.empty = new Map(SOURCES.map((name) => [name, true]));
-    /** @type {"step"|"relative"|"wall"} */
+    /** step, relative, wall or metric:<name> */
     this.xAxis = "step";
     this.paints = 0;
     /** @type {(() => void)|null} */
@@ -104,12 +108,35 @@ export class Plot {
       this.onPainted?.();
     });
     this.#sparePasses();
-    this.#ownTicks(named("x_ticker"), named("x_formatter"), (low, high) =>
-      xTicks(this.xAxis, low, high, this.frame.width),
-    );
-    this.#ownTicks(named("y_ticker"), named("y_formatter"), (low, high) =>
-      yTicks(low, high, this.scale === "log", this.frame.height),
-    );
+    this.#ownTicks(named("x_ticker"), named("x_formatter"), "x");
+    this.#ownTicks(named("y_ticker"), named("y_formatter"), "y");
+  }
+
+  /** Of y. @returns {import("./scales.js").ScaleKind} */
+  get scale() {
+    return this.scales.y.kind;
+  }
+
+  /**
+   * @param {import("./scales.js").Scale} x
+   * @param {import("./scales.js").Scale} y
+   * @returns {boolean} whether they are others now: then all is to be filled again, and both ranges set
+   */
+  setScales(x, y) {
+    const before = this.scales;
+    if (before.x.kind === x.kind && before.y.kind === y.kind && before.y.bend === y.bend) return false;
+    this.scales = { x, y };
+    this.filled.clear();
+    return true;
+  }
+
+  /** The ticks of both axes as they are now, in values. */
+  get ticks() {
+    const [x, y] = [this.xRange, this.yRange];
+    return {
+      x: xTicks(this.xAxis, x.start, x.end, this.frame.width, this.scales.x.kind === "log"),
+      y: yTicks(y.start, y.end, this.scales.y, this.frame.height),
+    };
   }
 
   /**
@@ -137,15 +164,16 @@ export class Plot {
    * way to do so from outside is CustomJS, which needs eval.
    * @param {any} ticker
    * @param {any} formatter
-   * @param {(low: number, high: number) => {at: number[], labels: string[]}} make
+   * @param {"x"|"y"} axis
    */
-  #ownTicks(ticker, formatter, make) {
+  #ownTicks(ticker, formatter, axis) {
     /** @type {Map<number, string>} */
     let labels = new Map();
-    ticker.get_ticks = (/** @type {number} */ low, /** @type {number} */ high) => {
-      const ticks = make(Math.min(low, high), Math.max(low, high));
-      labels = new Map(ticks.at.map((at, i) => [at, ticks.labels[i]]));
-      return { major: ticks.at, minor: [] };
+    ticker.get_ticks = () => {
+      const ticks = this.ticks[axis];
+      const places = ticks.at.map(this.scales[axis].to);
+      labels = new Map(places.map((place, i) => [place, ticks.labels[i]]));
+      return { major: places, minor: [] };
     };
     formatter.doFormat = (/** @type {number[]} */ ticks) => ticks.map((tick) => labels.get(tick) ?? "");
   }
@@ -158,12 +186,21 @@ export class Plot {
 
   /** @returns {{start: number, end: number}} */
   get xRange() {
-    return { start: this.model.x_range.start, end: this.model.x_range.end };
+    return this.#rangeOf("x");
   }
 
   /** @returns {{start: number, end: number}} */
   get yRange() {
-    return { start: this.model.y_range.start, end: this.model.y_range.end };
+    return this.#rangeOf("y");
+  }
+
+  /** As it was set, not as it comes back from the scale: nobody shall see it drift. @param {"x"|"y"} axis */
+  #rangeOf(axis) {
+    const { start, end } = axis === "x" ? this.model.x_range : this.model.y_range;
+    const held = this.ranges[axis];
+    if (held && held.places.start === start && held.places.end === end) return { ...held.values };
+    const { from } = this.scales[axis];
+    return { start: from(start), end: from(end) };
   }
 
   /**
@@ -173,7 +210,12 @@ export class Plot {
    */
   setRange(axis, start, end) {
     const range = axis === "x" ? this.model.x_range : this.model.y_range;
-    if (range.start !== start || range.end !== end) range.setv({ start, end }, { sync: false });
+    const { to } = this.scales[axis];
+    const places = { start: to(start), end: to(end) };
+    // What has no place on the scale cannot be an end of it.
+    if (!Number.isFinite(places.start) || !Number.isFinite(places.end)) return;
+    this.ranges[axis] = { values: { start, end }, places };
+    if (range.start !== places.start || range.end !== places.end) range.setv(places, { sync: false });
   }
 
   /**
@@ -189,8 +231,19 @@ export class Plot {
     this.empty.set(name, empty);
     this.filled.set(name, columns);
     const source = this.sources.get(name);
-    for (const [column, values] of Object.entries(columns)) source.set(column, values);
+    for (const [column, values] of Object.entries(columns)) source.set(column, this.#placed(column, values));
     source.change.emit();
+  }
+
+  /**
+   * @param {string} column
+   * @param {any} values
+   */
+  #placed(column, values) {
+    const axis = AXIS.get(column);
+    const scale = axis && this.scales[axis];
+    if (!scale || scale.kind === "linear") return values;
+    return column.endsWith("s") ? values.map((/** @type {Float64Array} */ one) => onScale(one, scale)) : onScale(values, scale);
   }
 
   /** @param {import("./theme.js").Palette} palette */
@@ -208,31 +261,29 @@ export class Plot {
   /** @param {number} x */
   xToPixel(x) {
     const { left, width } = this.frame;
-    const { start, end } = this.xRange;
-    return left + ((x - start) / (end - start)) * width;
+    const { start, end } = this.model.x_range;
+    return left + ((this.scales.x.to(x) - start) / (end - start)) * width;
   }
 
   /** @param {number} pixel */
   pixelToX(pixel) {
     const { left, width } = this.frame;
-    const { start, end } = this.xRange;
-    return start + ((pixel - left) / width) * (end - start);
+    const { start, end } = this.model.x_range;
+    return this.scales.x.from(start + ((pixel - left) / width) * (end - start));
   }
 
   /** @param {number} y */
   yToPixel(y) {
     const { top, height } = this.frame;
-    const { start, end } = this.yRange;
-    const scale = this.scale === "log" ? Math.log : (/** @type {number} */ value) => value;
-    return top + height * (1 - (scale(y) - scale(start)) / (scale(end) - scale(start)));
+    const { start, end } = this.model.y_range;
+    return top + height * (1 - (this.scales.y.to(y) - start) / (end - start));
   }
 
   /** @param {number} pixel */
   pixelToY(pixel) {
     const { top, height } = this.frame;
-    const { start, end } = this.yRange;
-    const share = 1 - (pixel - top) / height;
-    return this.scale === "log" ? start * (end / start) ** share : start + share * (end - start);
+    const { start, end } = this.model.y_range;
+    return this.scales.y.from(start + (1 - (pixel - top) / height) * (end - start));
   }
 
   /** Give everything back: views, document, and Bokeh's own list of documents. */

@@ -1,6 +1,7 @@
 // Which values the y axis spans: what is visible, without letting one spike flatten all the rest.
 
 import { lowerBound } from "./derive.js";
+import { LINEAR, LOG } from "./scales.js";
 
 /** What lies further out than so many spans of the bulk is cut off, and marked on the edge. */
 const REACH = { spikes: 5, ranks: 12, otherwise: 2 };
@@ -17,13 +18,14 @@ const OUTER = 0.02;
 /**
  * @param {import("./derive.js").Drawing} drawing
  * @param {Range} x what is visible
- * @param {boolean} log
+ * @param {import("./scales.js").Scale|boolean} on the scale; true: logarithmic
  * @param {Range|null} current the axis as it is: kept if it still fits, so that it does not jitter
+ * @param {{ignoreOutliers?: boolean}} [how] whether to span the bulk of what is drawn only
  * @returns {Range|null} null if there is nothing to span
  */
-export function yRange(drawing, x, log, current) {
+export function yRange(drawing, x, on, current, { ignoreOutliers = false } = {}) {
   const seen = (/** @type {Float64Array} */ values) => visible(values, drawing.x, x);
-  const scale = log ? Math.log10 : (/** @type {number} */ value) => value;
+  const { to: scale, from: back, kind } = on === true ? LOG : on === false ? LINEAR : on;
   // Smoothed or as it came: both are drawn.
   const lines = drawing.lines.flatMap((line) =>
     (line.y === line.raw ? [line.y] : [line.y, line.raw]).map((values) => visible(values, line.x, x)),
@@ -37,17 +39,34 @@ export function yRange(drawing, x, log, current) {
   const edges = quantiles(all, scale);
   if (!whole || !body || !edges) return null;
   const span = Math.max(body.end - body.start, Math.abs(body.end) * 1e-3, 1e-300);
-  const wanted = {
-    start: -reach(-body.start, -edges.start, -whole.start, span),
-    end: reach(body.end, edges.end, whole.end, span),
-  };
-  const old = quantiles(oldLines(drawing, x), scale);
+  const wanted = ignoreOutliers
+    ? { ...body }
+    : { start: -reach(-body.start, -edges.start, -whole.start, span), end: reach(body.end, edges.end, whole.end, span) };
+  const old = ignoreOutliers ? null : quantiles(oldLines(drawing, x), scale);
   if (old && body.start - old.start <= REACH_OLD * span) wanted.start = Math.min(wanted.start, old.start);
   if (old && old.end - body.end <= REACH_OLD * span) wanted.end = Math.max(wanted.end, old.end);
-  const padded = pad(wanted, log);
+  const padded = pad(wanted, kind === "log");
   const held = current && { start: scale(current.start), end: scale(current.end) };
   if (held && fits(held, wanted, padded)) return current;
-  return log ? { start: 10 ** padded.start, end: 10 ** padded.end } : padded;
+  return { start: back(padded.start), end: back(padded.end) };
+}
+
+/**
+ * How many points of what is drawn lie outside of the frame, and how many have no place on its scale.
+ * @param {import("./derive.js").Drawing} drawing
+ * @param {Range} x what is visible
+ * @param {Range} y
+ * @param {import("./scales.js").Scale} scale
+ */
+export function cutOff(drawing, x, y, scale) {
+  const cut = { above: 0, below: 0, without: 0 };
+  const from = lowerBound(drawing.x, x.start);
+  for (let i = from; i < drawing.n && drawing.x[i] <= x.end; i += 1) {
+    if (drawing.hi[i] > y.end) cut.above += 1;
+    if (scale.to(drawing.lo[i]) === -Infinity || Number.isNaN(scale.to(drawing.lo[i]))) cut.without += drawing.lo[i] <= 0 ? 1 : 0;
+    else if (drawing.lo[i] < y.start) cut.below += 1;
+  }
+  return cut;
 }
 
 /**

@@ -1,22 +1,36 @@
 // What the person chose: one small observable record, kept in the address bar.
 
+import { COMPARING, comparingFrom } from "./choices.js";
+import { LOOK, lookFrom, xFrom } from "./look.js";
+
 /**
  * @typedef {object} Choices
  * @property {string|null} run null: the newest one
  * @property {"band"|"lines"} mode
  * @property {string} ranks "" is all
- * @property {"step"|"relative"|"wall"} x
- * @property {number} smoothing
- * @property {boolean} log
+ * @property {string} x step, relative, wall or metric:<name>
+ * @property {boolean} logx
+ * @property {"linear"|"log"|"symlog"} y
+ * @property {string} smooth as `ema:0.9`, "" is none
+ * @property {""|"ignore"} outliers in the span of the y axis
+ * @property {string} window as `all`, `steps:5000`, `last:10m`
+ * @property {"quantiles"|"std"} band
  * @property {string} filter
  * @property {boolean} together zoom all charts together
+ * @property {string} heat the heatmap's metric; "" is the seconds per step
+ * @property {string} runs a list: those that are compared with the one that is shown
+ * @property {string} group none, node, mesh:<axis> or config:<key>
+ * @property {string} pins a list: charts that stand on top
+ * @property {"s"|"m"|"l"} size of charts
+ * @property {string} own charts made on this page, and what was changed of others (arrangement.js)
+ * @property {""|"off"} layout whether the server's is left out
+ * @property {string} tab charts, workers, heatmap or system
  */
 
 /** @type {Choices} */
-const DEFAULTS = { run: null, mode: "band", ranks: "", x: "step", smoothing: 0, log: false, filter: "", together: false };
+const DEFAULTS = { run: null, mode: "band", ranks: "", ...LOOK, ...COMPARING, filter: "", together: false, heat: "", tab: "charts" };
 
-const X_AXES = /** @type {const} */ (["step", "relative", "wall"]);
-
+const TABS = ["charts", "workers", "heatmap", "system"];
 /** What the server takes, said here first so that the field can say what is wrong. */
 const RANKS = /^\s*\d+(\s*-\s*\d+)?(\s*,\s*\d+(\s*-\s*\d+)?)*\s*$/;
 
@@ -36,13 +50,12 @@ export function fromAddress(search) {
   if (query.get("mode") === "lines") choices.mode = "lines";
   const ranks = query.get("ranks") ?? "";
   if (ranksAreValid(ranks)) choices.ranks = ranks.replace(/\s/g, "");
-  const x = X_AXES.find((axis) => axis === query.get("x"));
-  if (x) choices.x = x;
-  const smoothing = Number(query.get("smoothing"));
-  if (smoothing > 0 && smoothing <= 0.999) choices.smoothing = smoothing;
-  choices.log = query.get("log") === "1";
+  Object.assign(choices, lookFrom(query), comparingFrom(query));
   choices.together = query.get("together") === "1";
   choices.filter = query.get("filter") ?? "";
+  choices.heat = query.get("heat") ?? "";
+  const tab = query.get("tab") ?? "";
+  if (TABS.includes(tab)) choices.tab = tab;
   return choices;
 }
 
@@ -57,7 +70,7 @@ export function toAddress(choices) {
     query.set(name, value === true ? "1" : String(value));
   }
   // These are plain in a query, and people read and type them.
-  const text = query.toString().replaceAll("%2F", "/").replaceAll("%2C", ",");
+  const text = query.toString().replaceAll("%2F", "/").replaceAll("%2C", ",").replaceAll("%3A", ":");
   return text ? `?${text}` : location.pathname;
 }
 
@@ -72,13 +85,13 @@ export class State extends EventTarget {
   set(patch) {
     const before = this.choices;
     this.#adopt({ ...before, ...patch });
-    // A run is a place one may want to go back to; a slider's every stop is not.
-    const write = this.choices.run !== before.run ? "pushState" : "replaceState";
+    // A run or a tab is a place one may want to go back to; a slider's every stop is not.
+    const write = this.choices.run !== before.run || this.choices.tab !== before.tab ? "pushState" : "replaceState";
     history[write](null, "", toAddress(this.choices));
   }
 
   nextX() {
-    this.set({ x: X_AXES[(X_AXES.indexOf(this.choices.x) + 1) % X_AXES.length] });
+    this.set({ x: xFrom(this.choices.x) });
   }
 
   /** @param {Choices} choices */

@@ -3,6 +3,8 @@
 const KEY = "streamviz.theme";
 const THEMES = ["system", "light", "dark"];
 const HUES = 6;
+/** Colours of runs that are compared; a run by itself has one of the first. */
+const COLOURS = 8;
 
 /**
  * @typedef {object} Palette
@@ -15,6 +17,7 @@ const HUES = 6;
  * @property {string} red
  * @property {string} font
  * @property {string} hue the run's colour
+ * @property {string[]} runs the colours that runs take
  * @property {string} away what other ranks' shades go towards
  */
 
@@ -33,6 +36,8 @@ export class Theme extends EventTarget {
     super();
     this.root = document.documentElement;
     this.run = "";
+    /** @type {string|null} the run's colour, where somebody chose one */
+    this.own = null;
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#announce());
   }
 
@@ -56,11 +61,15 @@ export class Theme extends EventTarget {
     this.choose(THEMES[(THEMES.indexOf(this.choice) + 1) % THEMES.length]);
   }
 
-  /** @param {string} run whose hue the charts take */
-  showRun(run) {
-    if (run === this.run) return;
+  /**
+   * @param {string} run whose hue the charts take
+   * @param {string|null} [own] its colour, where somebody chose one
+   */
+  showRun(run, own = null) {
+    if (run === this.run && own === this.own) return;
     this.run = run;
-    this.root.style.setProperty("--hue", `var(--run-${hueIndex(run)})`);
+    this.own = own;
+    this.root.style.setProperty("--hue", own ?? `var(--run-${hueIndex(run)})`);
     this.#announce();
   }
 
@@ -81,7 +90,8 @@ export class Theme extends EventTarget {
       surface: token("--surface"),
       red: token("--red"),
       font: token("--font"),
-      hue: token(`--run-${hueIndex(this.run)}`),
+      hue: this.own ?? token(`--run-${hueIndex(this.run)}`),
+      runs: Array.from({ length: COLOURS }, (_, i) => token(`--run-${i}`)),
       away: token("--shade-toward"),
     };
   }

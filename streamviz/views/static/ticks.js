@@ -1,8 +1,9 @@
-// Where an axis has its ticks and what they say, for steps, spans of time, the time of day and values.
+// Where an axis has its ticks and what they say, for steps, spans of time, the time of day and values;
+// on linear, logarithmic and symlog scales.
 
-import { clock, elapsed, tickLabels, whole } from "./format.js";
+import { clock, elapsed, measure, tickLabels, whole } from "./format.js";
 
-/** @typedef {"step"|"relative"|"wall"} XAxis */
+/** @typedef {import("./scales.js").Scale} Scale */
 
 /** Rather a few more ticks than were asked for than half as many. */
 const GENEROUS = 1.4;
@@ -39,19 +40,29 @@ function multiples(low, high, step, phase = 0) {
 }
 
 /**
- * @param {XAxis} axis
+ * @param {string} axis step, relative, wall or metric:<name>
  * @param {number} low
  * @param {number} high
  * @param {number} width pixels
+ * @param {boolean} [log]
  * @returns {{at: number[], labels: string[]}}
  */
-export function xTicks(axis, low, high, width) {
+export function xTicks(axis, low, high, width, log = false) {
   const span = high - low;
   if (!(span > 0)) return { at: [], labels: [] };
+  if (log && axis !== "wall" && low > 0 && high / low > 3) {
+    const at = logTicks(low, high, Math.max(2, Math.floor(width / 96)));
+    const say = axis === "step" ? (/** @type {number} */ tick) => tickLabels([tick])[0] : axis === "relative" ? (/** @type {number} */ tick) => elapsed(tick, Math.min(1, tick)) : measure;
+    if (at.length >= 2) return { at, labels: at.map(say) };
+  }
   const count = Math.max(2, Math.floor(width / (axis === "wall" ? 84 : 72)));
   if (axis === "step") {
     const at = multiples(low, high, Math.max(1, niceStep(span, count)));
     return { at, labels: at.map(whole) };
+  }
+  if (axis !== "relative" && axis !== "wall") {
+    const at = multiples(low, high, niceStep(span, count));
+    return { at, labels: tickLabels(at) };
   }
   const unit = axis === "wall" ? 1000 : 1;
   const wanted = span / unit / count / GENEROUS;
@@ -65,13 +76,18 @@ export function xTicks(axis, low, high, width) {
 /**
  * @param {number} low
  * @param {number} high
- * @param {boolean} log
+ * @param {Scale} scale
  * @param {number} height pixels
  * @returns {{at: number[], labels: string[]}}
  */
-export function yTicks(low, high, log, height) {
+export function yTicks(low, high, scale, height) {
   const count = Math.max(2, Math.round(height / 38));
   if (!(high > low)) return { at: [], labels: [] };
+  const log = scale.kind === "log";
+  if (scale.kind === "symlog" && Math.max(Math.abs(low), Math.abs(high)) > 3 * scale.bend) {
+    const at = symlogTicks(low, high, scale, count);
+    if (at.length >= 2) return { at, labels: at.map((tick) => tickLabels([tick])[0]) };
+  }
   // Over less than about half a decade a logarithm is nearly straight: plain ticks tell more.
   if (log && low > 0 && high / low > 3) {
     const at = logTicks(low, high, count);
@@ -99,4 +115,26 @@ function logTicks(low, high, count) {
     }
   }
   return ticks;
+}
+
+/**
+ * Zero and powers of ten to both sides, none nearer to its neighbour than labels can stand.
+ * @param {number} low
+ * @param {number} high
+ * @param {Scale} scale
+ * @param {number} count
+ */
+function symlogTicks(low, high, scale, count) {
+  const apart = (scale.to(high) - scale.to(low)) / (1.5 * count);
+  const powers = Math.ceil(Math.log10(Math.max(Math.abs(low), Math.abs(high)) / scale.bend)) + 1;
+  const sizes = [];
+  let last = 0;
+  for (let power = 0; power <= powers; power += 1) {
+    const size = Number((scale.bend * 10 ** power).toPrecision(12));
+    if (scale.to(size) - last < apart) continue;
+    sizes.push(size);
+    last = scale.to(size);
+  }
+  const all = [...sizes.map((size) => -size).reverse(), 0, ...sizes];
+  return all.filter((tick) => tick >= low && tick <= high);
 }

@@ -22,12 +22,13 @@ export class View {
    * @param {number} id
    * @param {Spec} spec
    * @param {() => void} changed
+   * @param {any} rows takes the chunks
    */
-  constructor(views, id, spec, changed) {
+  constructor(views, id, spec, changed, rows) {
     this.views = views;
     this.id = id;
     this.changed = changed;
-    this.rows = new Rows();
+    this.rows = rows;
     /** @type {Spec} what is wanted */
     this.spec = spec;
     /** @type {Spec|null} what was asked for and is not answered yet */
@@ -77,9 +78,10 @@ export class Views {
   /**
    * @param {Spec} spec
    * @param {() => void} changed called after each chunk
+   * @param {any} [rows] takes the chunks; a chart's by default
    */
-  open(spec, changed) {
-    const view = new View(this, this.nextId, spec, changed);
+  open(spec, changed, rows = new Rows()) {
+    const view = new View(this, this.nextId, spec, changed, rows);
     this.nextId += 1;
     this.open_.set(view.id, view);
     view.ask();

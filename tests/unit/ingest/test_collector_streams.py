@@ -440,7 +440,7 @@ def test_pace_and_window_follow_the_number_of_streams() -> None:
     ingest.collector._streams = dict.fromkeys(
         map(stream_id, range(100_000)), ingest.collector._streams[stream_id(1)]
     )
-    last = ingest.collector._acks._ack(0)
+    last = ingest.collector._acks.ack(0)
     assert (last.flush_ms, last.window) == (MOST_FLUSH_MS, LEAST_WINDOW_BYTES)
 
 

@@ -268,7 +268,7 @@ def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
 
-    with pytest.raises(NewerFile, match=r"version 7, .* reads up to 1.*left as it is"):
+    with pytest.raises(NewerFile, match=r"version 7, .* reads up to 2.*left as it is"):
         RunFile.open(path)
     with pytest.raises(NewerFile, match="version 7"):
         History(tmp_path).grid("made", "train/lr", workers=[0])

@@ -16,6 +16,7 @@ from memory_transport import MemoryTransport
 from serving import wait_until
 
 from streamviz.ingest.liveness import WorkerState
+from streamviz.publisher import endings
 from streamviz.publisher import publisher as publisher_module
 from streamviz.publisher.courier import Delivery, deliver
 from streamviz.publisher.leftovers import LeftOver
@@ -49,7 +50,7 @@ class Line:
                 buffer_bytes=buffer_bytes,
                 spill_dir=spill_dir,
             )
-        publisher_module._alive.discard(self.publisher)
+        endings.ALIVE.discard(self.publisher)
         assert self.publisher._stream.sender is not None
         self.sender = self.publisher._stream.sender
         self.spill = self.publisher._stream.spill
@@ -65,6 +66,12 @@ class Line:
         """Send rows that carry their own number, as step and as value."""
         for _ in range(rows):
             self.publisher.send({"m": float(self.sent)}, step=self.sent)
+            self.sent += 1
+
+    def mark(self, count: int) -> None:
+        """Send marks among the rows, each counted as one."""
+        for _ in range(count):
+            self.publisher.mark("here", step=self.sent)
             self.sent += 1
 
     def turn(self, after_s: float = 0.3) -> None:
@@ -95,13 +102,18 @@ class Line:
         raise AssertionError("it does not come to rest")
 
     def stored(self) -> list[int]:
-        """Return the rows that the server has, in order, having checked their values."""
-        if "run" not in self.ingest.store.runs() or not self.ingest.store.metrics("run"):
+        """Return the rows and marks that the server has, having checked values and order."""
+        store = self.ingest.store
+        if "run" not in store.runs():
             return []
-        series = list(self.ingest.rows().values())
+        marks = [mark.step for mark in store.items("run")]
+        assert marks == sorted(marks)
+        series = list(self.ingest.rows().values()) if store.metrics("run") else []
         assert len(series) <= 1
         assert all(value == step for rows in series for step, value in rows)
-        return [step for rows in series for step, _ in rows]
+        steps = [step for rows in series for step, _ in rows]
+        assert steps == sorted(steps)
+        return sorted(steps + marks)
 
     def drawn(self) -> int:
         """Return the rows for which the server drew gaps."""
@@ -123,6 +135,7 @@ class Line:
 
 ACTIONS = st.one_of(
     st.tuples(st.just("send"), st.integers(1, 30)),
+    st.tuples(st.just("mark"), st.integers(1, 3)),
     st.tuples(st.just("turn"), st.just(0)),
     st.tuples(st.just("deliver"), st.integers(1, 6)),
     st.tuples(st.just("lose"), st.integers(0, 5)),
@@ -139,8 +152,8 @@ ACTIONS = st.one_of(
 def act(line: Line, action: str, number: int) -> None:
     """Do one thing to the line."""
     network = line.transport.to_server
-    if action == "send":
-        line.send(number)
+    if action in ("send", "mark"):
+        {"send": line.send, "mark": line.mark}[action](number)
     elif action == "turn":
         line.turn()
     elif action == "deliver":

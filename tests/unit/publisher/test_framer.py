@@ -55,11 +55,18 @@ def rows_of(framer: Framer, loads: list[Load]) -> list[tuple[str, int, float, fl
     return rows
 
 
+def taken(framer: Framer) -> list[Load]:
+    """What the framer gathered; it was given rows alone."""
+    loads = framer.take()
+    assert all(isinstance(load, Load) for load in loads)
+    return [load for load in loads if isinstance(load, Load)]
+
+
 def test_rows_of_one_shape_become_one_batch(framer: Framer) -> None:
     """Calls with the same names share a schema and a batch."""
     for step in range(3):
         assert framer.add(step, 10.0 + step, {"a": float(step), "b": 0.5}) == 1
-    [load] = framer.take()
+    [load] = taken(framer)
 
     assert framer.schemas == [("a", "b")]
     assert len(load.batches) == 1
@@ -74,7 +81,7 @@ def test_shapes_are_told_apart(framer: Framer) -> None:
     framer.add(9, 3.0, {"a": 3.0, "b": 4.0})
     framer.add(5, 4.0, {"b": 5.0, "a": 6.0})
     framer.add(8, 5.0, {"a": 7.0})
-    [load] = framer.take()
+    [load] = taken(framer)
 
     assert framer.schemas == [("a",), ("b",), ("a", "b"), ("b", "a")]
     assert (load.rows, load.span) == (5, Span(3, 9, 1.0, 5.0))
@@ -84,10 +91,10 @@ def test_shapes_are_told_apart(framer: Framer) -> None:
 def test_what_was_taken_is_gone(framer: Framer) -> None:
     """A second taking gives nothing; the schemas stay."""
     framer.add(1, 1.0, {"a": 1.0})
-    assert len(framer.take()) == 1
-    assert framer.take() == []
+    assert len(taken(framer)) == 1
+    assert taken(framer) == []
     framer.add(2, 2.0, {"a": 2.0})
-    [load] = framer.take()
+    [load] = taken(framer)
 
     assert rows_of(framer, [load]) == [("a", 2, 2.0, 2.0)]
     assert len(framer.schemas) == 1
@@ -98,7 +105,7 @@ def test_a_load_is_split_at_its_size(framer: Framer) -> None:
     rows = 3 * FRAME_BYTES // 24
     for step in range(rows):
         framer.add(step, float(step), {"a": float(step)})
-    loads = framer.take()
+    loads = taken(framer)
 
     assert [load.rows * 24 // FRAME_BYTES for load in loads] in ([1, 1, 0, 0], [1, 1, 0], [1, 1, 1])
     assert [row[1] for row in rows_of(framer, loads)] == list(range(rows))
@@ -108,14 +115,14 @@ def test_a_load_is_split_at_its_size(framer: Framer) -> None:
     for load in loads:
         size = len(encode(Samples(bytes(16), 0, 0.0, 0.0, 0, load.batches, load.rows)))
         assert size < FRAME_BYTES + 200
-    assert framer.take() == []
+    assert taken(framer) == []
 
 
 def test_many_schemas_fit_frames(framer: Framer) -> None:
     """A thousand shapes of one row each are cut by number, each frame within the wire's limits."""
     for number in range(MAX_ROW_SCHEMAS):
         framer.add(number, 0.0, {f"m{number}": 1.0})
-    loads = framer.take()
+    loads = taken(framer)
 
     assert sum(load.rows for load in loads) == MAX_ROW_SCHEMAS
     for load in loads:
@@ -130,19 +137,19 @@ def test_a_wide_row_is_a_frame(framer: Framer) -> None:
     framer.add(1, 1.0, wide)
     framer.add(2, 2.0, wide)
 
-    assert [load.rows for load in framer.take()] == [1, 1]
+    assert [load.rows for load in taken(framer)] == [1, 1]
 
 
 def test_too_many_shapes_are_split_by_metric(framer: Framer, refused: Refusals) -> None:
     """Past the limit of shapes each metric is a shape of its own; no value is lost."""
     for number in range(MAX_ROW_SCHEMAS):
         framer.add(0, 0.0, {"common": 0.0, f"own {number}": 1.0})
-    framer.take()
+    taken(framer)
 
     assert framer.add(1, 1.0, {"common": 2.0, "new a": 3.0, "new b": 4.0}) == 3
     assert framer.add(2, 2.0, {"common": 5.0, "new b": 6.0}) == 2
     assert framer.add(3, 3.0, {"common": 7.0, "own 5": 8.0}) == 1
-    loads = framer.take()
+    loads = taken(framer)
 
     assert sorted(rows_of(framer, loads), key=lambda row: row[3]) == [
         ("common", 1, 1.0, 2.0),
@@ -161,7 +168,7 @@ def test_names_without_end_do_not_grow_memory(framer: Framer, refused: Refusals)
     total = MAX_ROW_SCHEMAS + MAX_BATCHES + 1000
     for number in range(total):
         framer.add(number, 0.0, {f"m{number}": 1.0})
-    framer.take()
+    taken(framer)
 
     assert len(framer.schemas) == MAX_ROW_SCHEMAS + MAX_BATCHES
     assert len(framer._split) == MAX_BATCHES
@@ -178,7 +185,7 @@ def test_a_bad_name_leaves_the_others(framer: Framer, refused: Refusals, name: A
     for step in range(2):
         assert framer.add(step, 0.0, {"a": 1.0, name: 2.0, "b": 3.0}) == 1
     assert framer.add(2, 0.0, {name: 1.0}) == 0
-    loads = framer.take()
+    loads = taken(framer)
 
     assert [(row[0], row[3]) for row in rows_of(framer, loads)] == [("a", 1.0), ("b", 3.0)] * 2
     assert [(reason, values) for reason, _, values in refused] == [("bad name", 1)] * 3
@@ -199,7 +206,7 @@ def test_a_name_that_raises_is_refused(framer: Framer, refused: Refusals) -> Non
 def test_a_call_without_metrics_is_nothing(framer: Framer, refused: Refusals) -> None:
     """An empty call makes no row and no complaint."""
     assert framer.add(0, 0.0, {}) == 0
-    assert framer.take() == []
+    assert taken(framer) == []
     assert refused == []
 
 
@@ -219,7 +226,7 @@ def test_a_value_that_fails_late_leaves_the_others(framer: Framer, refused: Refu
     assert framer.add(1, 1.0, {"a": 1.0, "huge": 10**400, "gone": gone, "b": 2.0}) == 1
     assert framer.add(2, 2.0, {"huge": 10**400}) == 0
     assert framer.add(3, 3.0, {"a": 3.0, "huge": 4.0, "gone": 5.0, "b": 6.0}) == 1
-    loads = framer.take()
+    loads = taken(framer)
 
     assert sorted(rows_of(framer, loads), key=lambda row: row[3]) == [
         ("a", 1, 1.0, 1.0),
@@ -255,8 +262,8 @@ def test_nothing_is_lost_between_rows_and_columns(
     for time, (step, metrics, take) in enumerate(calls):
         framer.add(step, float(time), dict(metrics))
         if take:
-            loads += framer.take()
-    loads += framer.take()
+            loads += taken(framer)
+    loads += taken(framer)
 
     sent = [
         (name, step, float(time), np.float64(value).tobytes())
@@ -295,7 +302,7 @@ def test_rows_are_gathered_from_a_queue(framer: Framer, refused: Refusals) -> No
     assert framer.gather(rows, 6) is None
     assert list(rows) == [(7, 7.0, {"a": 7.0}, None)]
     assert framer.gather(rows, 10) is None
-    assert sorted(row[3] for row in rows_of(framer, framer.take())) == [1.0, 2.0, 3.0, 6.0, 7.0]
+    assert sorted(row[3] for row in rows_of(framer, taken(framer))) == [1.0, 2.0, 3.0, 6.0, 7.0]
     assert refused == [("bad name", "", 1)]
 
 
@@ -324,4 +331,4 @@ def test_order_is_kept_behind_a_value_on_its_way(framer: Framer) -> None:
     assert is_ready(waiting)
     framer.add(*waiting[:3])
     framer.gather(rows, 1)
-    assert [row[3] for row in rows_of(framer, framer.take())] == [1.0, 2.0, 3.0]
+    assert [row[3] for row in rows_of(framer, taken(framer))] == [1.0, 2.0, 3.0]

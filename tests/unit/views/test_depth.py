@@ -32,6 +32,10 @@ class Disk:
         self.gate = threading.Event()
         self.gate.set()
 
+    def runs(self) -> list[Any]:
+        """Nothing that memory has not."""
+        return []
+
     def grid(
         self,
         run: str,

@@ -17,6 +17,7 @@ SOURCES = {
     "gaps": {"x0", "x1"},
     "outer": {"x", "y1", "y2"},
     "inner": {"x", "y1", "y2"},
+    "bands": {"xs", "ys", "color", "alpha"},
     "lines": {"xs", "ys", "color", "alpha", "width"},
     "dots": {"x", "y", "color"},
     "marks": {"x", "edge", "angle", "color"},

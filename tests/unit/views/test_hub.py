@@ -15,7 +15,7 @@ from streamviz.ingest.liveness import WorkerState
 from streamviz.ingest.roster import Roster, RunInfo, WorkerInfo
 from streamviz.store import Gap, Store
 from streamviz.views.hub import Hub
-from streamviz.views.view import HISTORY
+from streamviz.views.view import HISTORY, LiveView
 from streamviz.views.viewers import MAX_UNACKED, MAX_VIEWS, Viewer
 
 
@@ -337,6 +337,7 @@ def test_an_earlier_attempt_is_a_line_of_its_own(hub: Hub, store: Store) -> None
     again = store.open_worker("r", 1, 1)
     store.append(training.table, again, np.array([5]), np.array([1e9]), np.array([[2.0, 0.1]]))
     hub_view = next(iter(hub._views.values()))
+    assert isinstance(hub_view, LiveView)
     hub_view._chosen_at = -np.inf  # as if a quarter of a second had passed
     settle(hub, page)
     assert page.screen.meta[key]["lines"] == [
@@ -538,16 +539,19 @@ def test_reports_come_when_there_is_news_and_the_status_at_every_beat(store: Sto
         "op": "run",
         "run": "r",
         "metrics": ["loss", "lr"],
+        "config": {},
         "workers": [
-            {"rank": 0, "attempt": 0, "host": "node-0", "state": "live"},
-            {"rank": 1, "attempt": 0, "host": "node-1", "state": "stale"},
+            {"rank": 0, "attempt": 0, "host": "node-0", "state": "live", "mesh": {}},
+            {"rank": 1, "attempt": 0, "host": "node-1", "state": "stale", "mesh": {}},
         ],
+        "facts": {},
         "duplicates": [],
         "started": 5.0,
         "overflow": [],
     }
     status = page.last("status")
     assert (status["run"], status["state"], status["step"]) == ("r", "live", 2)
+    assert (status["steps_per_s"], status["eta_s"], status["mfu"]) == (None, None, None)
     assert (status["ranks_live"], status["ranks_expected"]) == (1, 4)
     assert (status["dropped"], status["viewers"]) == (3, 1)
     assert status["lag_ms"] is None

@@ -19,6 +19,7 @@ from streamviz.views.messages import (
     parse_message,
     text_of,
 )
+from streamviz.views.models import ViewKey
 
 VIEW = {
     "op": "view",
@@ -38,6 +39,7 @@ def test_every_message_is_read() -> None:
     opened = parse_message(json.dumps(VIEW))
     assert isinstance(opened, Open)
     assert opened.view == 3
+    assert isinstance(opened.key, ViewKey)
     assert (opened.key.run, opened.key.metric, opened.key.mode) == ("r", "train/loss", "lines")
     assert str(opened.key.ranks) == "0,8-15"
     assert (opened.key.start, opened.key.stop, opened.key.points) == (None, 900, 512)
@@ -53,6 +55,7 @@ def test_a_view_needs_no_more_than_its_metric() -> None:
     opened = parse_message('{"op":"view","id":1,"run":"r","metric":"m"}')
     assert isinstance(opened, Open)
     key = opened.key
+    assert isinstance(key, ViewKey)
     assert (key.mode, key.ranks, key.start, key.stop, key.points) == (
         "band",
         None,
@@ -70,7 +73,7 @@ def test_a_view_needs_no_more_than_its_metric() -> None:
         ({"run": None}, "run: found None"),
         ({"run": "x" * 257}, "1 to 256 characters"),
         ({"metric": "\ud800"}, "metric: found"),
-        ({"mode": "pie"}, "mode: found 'pie', expected 'band' or 'lines'"),
+        ({"mode": "pie"}, "mode: found 'pie', expected 'band' or 'std' or 'lines'"),
         ({"ranks": "9-1"}, "ranks: found '9-1'"),
         ({"ranks": 3}, "ranks: found 3"),
         ({"start": -4}, "start: found -4"),

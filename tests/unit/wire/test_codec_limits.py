@@ -179,9 +179,9 @@ def test_a_version_is_an_integer(version: object) -> None:
     assert refused(msgpack.packb([version, *message("bye")[1:]]))[0] == "other version"
 
 
-@pytest.mark.parametrize("kind", [0, 7, 8, -1, 2**63, True, 6.0, "bye", None], ids=repr)
+@pytest.mark.parametrize("kind", [0, 7, 9, -1, 2**63, True, 6.0, "bye", None], ids=repr)
 def test_an_unknown_kind_is_refused(kind: object) -> None:
-    """Kinds are the integers 1 to 6; an acknowledgement is no frame."""
+    """Kinds are the integers 1 to 6 and 8; an acknowledgement is no frame."""
     array = message("bye")
     array[1] = kind
 

@@ -23,7 +23,7 @@ GOLDEN: dict[str, dict[str, Any]] = json.loads(
 )
 PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"^```hex (\S+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE))
-BINARY = ("stream", "parent")
+BINARY = ("stream", "parent", "body")
 
 
 def as_batch(batch: dict[str, Any]) -> Batch:
@@ -88,7 +88,7 @@ def test_the_page_explains_every_kind(kind: Kind) -> None:
     assert f"### {kind.name.lower()} (kind {int(kind)})\n" in PAGE
 
 
-@pytest.mark.parametrize("kind", ["Hello", "Gap", "Heartbeat", "Schema", "Ack"])
+@pytest.mark.parametrize("kind", ["Hello", "Gap", "Heartbeat", "Schema", "Item", "Ack"])
 def test_the_page_names_every_field_in_order(kind: str) -> None:
     """A kind's table has the fields of the frame, in their order on the wire."""
     part = PAGE.split(f"### {kind.lower()} (kind")[1].split("```")[0]
@@ -112,6 +112,7 @@ def test_the_page_states_the_limits_that_hold() -> None:
         codec.MAX_CONFIG_ENTRIES,
         codec.MAX_TOTALS,
         codec.MAX_FLUSH_MS,
+        codec.MAX_ITEM_BYTES,
     ):
         assert f"{number:,}" in PAGE
     assert f"at most {codec.MAX_CONFIG_DEPTH} deep" in PAGE

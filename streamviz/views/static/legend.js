@@ -1,0 +1,66 @@
+// What the lines of a chart stand for, where there are several: a row below its title.
+
+/** Names beyond these are counted. */
+const SHOWN = 8;
+
+export class Legend {
+  /**
+   * @param {HTMLElement} card
+   * @param {HTMLElement} before the element it stands before
+   */
+  constructor(card, before) {
+    this.card = card;
+    this.element = document.createElement("div");
+    this.element.className = "legend";
+    this.element.hidden = true;
+    card.insertBefore(this.element, before);
+    this.more = document.createElement("span");
+    this.more.className = "legend-more";
+    /** @type {{element: HTMLElement, swatch: HTMLElement, label: HTMLElement, value: HTMLElement}[]} */
+    this.entries = [];
+  }
+
+  /**
+   * @param {boolean} shown
+   * @param {number} left layers that are not drawn
+   */
+  show(shown, left) {
+    this.element.hidden = !shown;
+    this.card.classList.toggle("layered", shown);
+    this.left = left;
+  }
+
+  /** @param {import("./composite.js").Reading[]} readings */
+  fill(readings) {
+    const shown = readings.slice(0, SHOWN);
+    while (this.entries.length > shown.length) this.entries.pop()?.element.remove();
+    shown.forEach(({ label, colour, text }, i) => {
+      const entry = (this.entries[i] ??= this.#made());
+      say(entry.label, label);
+      say(entry.value, text);
+      if (entry.swatch.style.background !== colour) entry.swatch.style.background = colour;
+      entry.element.title = label;
+    });
+    const left = readings.length - shown.length + (this.left ?? 0);
+    say(this.more, left > 0 ? `+${left} more` : "");
+    this.element.append(this.more);
+  }
+
+  #made() {
+    const element = document.createElement("span");
+    element.className = "legend-entry";
+    const [swatch, label, value] = ["swatch", "legend-label", "legend-value"].map((name) => {
+      const part = document.createElement("span");
+      part.className = name;
+      element.append(part);
+      return part;
+    });
+    this.element.append(element);
+    return { element, swatch, label, value };
+  }
+}
+
+/** @param {HTMLElement} element @param {string} text */
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

@@ -1,0 +1,29 @@
+// What the title row of a chart says of how it is drawn: what is cut off, what has no place on an axis.
+
+import { plural } from "./format.js";
+import { xMetric } from "./look.js";
+import { cutOff } from "./ranges.js";
+
+/**
+ * @param {import("./derive.js").Drawing} drawing not empty
+ * @param {import("./plot.js").Plot} plot both ranges are set
+ * @param {import("./look.js").Look} look
+ * @returns {string[]}
+ */
+export function notesOn(drawing, plot, look) {
+  const notes = [];
+  const metric = xMetric(look.x);
+  if (drawing.offAxis > 0) notes.push(`${plural(drawing.offAxis, "point")} without ${metric}`);
+  if (drawing.folded) notes.push(`${metric} goes back`);
+  const { above, below, without } = cutOff(drawing, plot.xRange, plot.yRange, plot.scales.y);
+  // An edge that is as it is for everybody has its carets; a number where the person asked for the cut.
+  if (look.ignoreOutliers && above > 0) notes.push(`${plural(above, "point")} above`);
+  if (look.ignoreOutliers && below > 0) notes.push(`${plural(below, "point")} below`);
+  if (without > 0) notes.push(`${plural(without, "point")} ≤ 0`);
+  if (look.logx) {
+    const left = drawing.x.findIndex((x) => x > 0);
+    const lost = left < 0 ? drawing.n : left;
+    if (lost > 0 && drawing.span.start <= 0) notes.push(`${plural(lost, "point")} left of the axis`);
+  }
+  return notes;
+}
