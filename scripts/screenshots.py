@@ -291,10 +291,16 @@ def _opened(context: BrowserContext, server: Served, picture: Picture) -> Page:
 def _small(png: bytes) -> bytes:
     """Return a picture in as many colours as fit into :data:`MOST_BYTES`."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
+    by_count = sorted(image.getcolors(image.width * image.height), reverse=True)
     for colours in _COLOURS:
         out = io.BytesIO()
-        # Colours that are rare, as a state's, are kept; no dithering, which does not compress.
-        reduced = image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        # The greater surfaces keep their very colour, and so do rare ones, as a state's; no
+        # dithering, which does not compress.
+        common = [part for _, colour in by_count[: colours // 2] for part in colour]
+        rest = image.quantize(colours - colours // 2, Image.Quantize.MAXCOVERAGE).getpalette()
+        palette = Image.new("P", (1, 1))
+        palette.putpalette(common + (rest or []))
+        reduced = image.quantize(palette=palette, dither=Image.Dither.NONE)
         reduced.save(out, "PNG", optimize=True)
         if out.tell() <= MOST_BYTES:
             return out.getvalue()

@@ -101,6 +101,12 @@ def _mode(text: str) -> str:
     return text
 
 
+def _system(value: object) -> str:
+    if value not in ("auto", "off"):
+        raise ConfigError("system", value, "auto or off")
+    return str(value)
+
+
 def _spill_dir(value: object) -> str:
     if not isinstance(value, (str, os.PathLike)):
         raise ConfigError("spill_dir", value, "the path of a directory")
@@ -173,6 +179,10 @@ class PublisherConfig:
     64 MiB is hours of a silent server at a frame of 1 kB a second.
     """
 
+    system: str = "auto"
+    """``auto``: what the machine does is sent along, where the extra ``streamviz[system]`` is
+    installed; ``off``: it is not."""
+
     outbox_rows: int = 8192
     """Rows between the training threads and the sender; past it the oldest are dropped, counted.
 
@@ -191,6 +201,7 @@ class PublisherConfig:
         outbox_rows: int | None = None,
         spill_dir: str | os.PathLike[str] | None = None,
         spill_bytes: int | None = None,
+        system: str | None = None,
     ) -> PublisherConfig:
         """Return settings from arguments, environment and defaults, in that order.
 
@@ -227,6 +238,7 @@ class PublisherConfig:
                 default.spill_bytes,
                 lambda text: _spill_bytes(parse_bytes(text)),
             ),
+            system=_system(setting("system", system, default.system, _system)),
         )
         # The environment's are checked by now; an argument is not.
         parse_endpoint(config.endpoint)

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from types import TracebackType
 from typing import SupportsFloat, SupportsIndex
 
 from streamviz.clock import monotonic_time, wall_time
@@ -29,6 +28,7 @@ from streamviz.publisher.phases import Phases
 from streamviz.publisher.plain import plain
 from streamviz.publisher.refusals import Refusals
 from streamviz.publisher.stream import Origin, Report, Stream, Totals
+from streamviz.publisher.system import Sampler, start_sampler
 from streamviz.publisher.transport import Transport, ZmqTransport
 from streamviz.publisher.values import Unusable, immutable_types, snapshot, whole_step
 from streamviz.wire.frames import MAX_STEP
@@ -73,6 +73,7 @@ class Publisher:
         outbox_rows: int | None = None,
         spill_dir: str | os.PathLike[str] | None = None,
         spill_bytes: int | None = None,
+        system: str | None = None,
         replicated: Collection[str] = (),
         mesh: Mapping[str, int] | None = None,
         total_steps: int | None = None,
@@ -101,6 +102,7 @@ class Publisher:
                 end; it is delivered when this rank of this run starts again, or by ``streamviz
                 sync``. Default: none; ``./streamviz-spill`` with ``mode="file"``.
             spill_bytes: Bytes that a file there may have.
+            system: ``auto``: this rank's machine and GPU too, with ``streamviz[system]``; ``off``.
             replicated: Metrics that must be equal on all ranks, such as a loss scale.
             mesh: This rank's coordinates in the parallel layout, such as ``{"dp": 3, "pp": 1}``.
             total_steps: Steps that the training is to make.
@@ -120,6 +122,7 @@ class Publisher:
             outbox_rows=outbox_rows,
             spill_dir=spill_dir,
             spill_bytes=spill_bytes,
+            system=system,
         )
         found = find_identity(environment())
         self._identity = replace(
@@ -151,6 +154,7 @@ class Publisher:
         self._parent: bytes | None = None
         self._former = Former()
         self._backlog: Backlog | None = None
+        self._sampler: Sampler | None = None
         self._attempt_lock = threading.Lock()
         self._closed = False
         if had_ours:
@@ -163,6 +167,7 @@ class Publisher:
         else:
             self._start()
             self._start_backlog()
+            self._sampler = start_sampler(self._config.system, self._identity, self._put_reading)
             ALIVE.add(self)
 
     # -- the hot path ----------------------------------------------------------------------
@@ -304,12 +309,7 @@ class Publisher:
     def __enter__(self) -> Publisher:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._close(2.0, "ok" if kind is None else kind.__name__)
 
     # -- behind ----------------------------------------------------------------------------
@@ -345,11 +345,14 @@ class Publisher:
         """Deliver what an earlier process of this rank has left."""
         spill = self._stream.spill
         if spill is not None and self._config.mode == "online":
-            where = spill.path.parent
             self._backlog = Backlog(
-                where, self.run, self.rank, self._connect, self._is_server_there
+                spill.path.parent, self.run, self.rank, self._connect, self._is_server_there
             )
             self._backlog.start()
+
+    def _put_reading(self, values: dict[str, float]) -> None:
+        if not self._closed and self._last_step >= 0:  # before, there is nowhere to draw it
+            self._send_any(self._last_step, wall_time(), values)
 
     def _is_server_there(self) -> bool:
         sender = self._stream.sender
@@ -384,10 +387,6 @@ class Publisher:
         taken, pending, unusable = snapshot(metrics)
         for name, reason in unusable.items():
             self._refusals.refuse(reason, name, 1)
-        if len(taken) <= MAX_ROW_VALUES:
-            if taken:
-                self._append((step, now, taken, pending or None))
-            return
         items = list(taken.items())
         for start in range(0, len(items), MAX_ROW_VALUES):
             part = dict(items[start : start + MAX_ROW_VALUES])
@@ -408,6 +407,8 @@ class Publisher:
         if self._closed:
             return
         self._closed = True
+        if self._sampler is not None:
+            self._sampler.stop()
         if self._config.mode == "off":
             return
         self._deafen("after close", "send was called after close; what it was given is counted")
@@ -429,7 +430,7 @@ class Publisher:
         self._refusals.after_fork()
         self._note_room = NoteRoom()
         self._attempt_lock = threading.Lock()
-        self._former, self._backlog = Former(), None
+        self._former, self._backlog, self._sampler = Former(), None, None
         self._open()
         # The child's own stream starts with its first row, if it ever sends one.
         self._outbox.crowd = 1

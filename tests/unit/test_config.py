@@ -19,7 +19,7 @@ from streamviz.errors import ConfigError
 
 NAMES = (
     *("ENDPOINT", "MODE", "FLUSH_MS", "BUFFER_BYTES", "OUTBOX_ROWS"),
-    *("SPILL_DIR", "SPILL_BYTES"),
+    *("SPILL_DIR", "SPILL_BYTES", "SYSTEM"),
 )
 
 

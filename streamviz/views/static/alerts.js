@@ -1,7 +1,7 @@
 // Alerts: how many there are, the list of them, and the way from each to its place on a chart.
 
 import { between } from "./derive.js";
-import { age, isolated, plural, whole } from "./format.js";
+import { age, plural, spoken, whole } from "./format.js";
 
 /** @typedef {import("./moments.js").Alert} Alert */
 
@@ -76,11 +76,11 @@ export class Alerts {
 
   /** What the line above the charts says of alerts. @returns {{tone: "red"|"amber", text: string}|null} */
   get line() {
-    if (this.situation) return { tone: "amber", text: `▲ ${isolated(this.situation)}` };
+    if (this.situation) return { tone: "amber", text: `▲ ${spoken(this.situation)}` };
     const [newest] = this.going;
     if (!newest) return null;
     const more = this.going.length > 1 ? ` (+${whole(this.going.length - 1)} more)` : "";
-    return { tone: newest.level === "error" ? "red" : "amber", text: `▲ ${isolated(newest.text)}${more}` };
+    return { tone: newest.level === "error" ? "red" : "amber", text: `▲ ${spoken(newest.text)}${more}` };
   }
 
   /** Go to the next alert in time, or the one before. @param {number} by */
@@ -158,7 +158,7 @@ export class Alerts {
     const glyph = append("span", "alert-glyph", button);
     glyph.textContent = GLYPHS[alert.level] ?? GLYPHS.info;
     glyph.setAttribute("aria-hidden", "true");
-    append("span", "alert-text", button).textContent = isolated(alert.text);
+    append("span", "alert-text", button).textContent = spoken(alert.text);
     append("span", "alert-meta", button).textContent = meta(alert);
     button.addEventListener("click", () => this.show(alert));
     item.append(button);

@@ -193,6 +193,15 @@ export function isolated(name) {
 }
 
 /**
+ * A sentence of the server's as it is shown: what stands between backticks is put in quotation marks.
+ * @param {string} sentence
+ * @returns {string}
+ */
+export function spoken(sentence) {
+  return isolated(sentence.replace(/`([^`]*)`/g, "“$1”"));
+}
+
+/**
  * One thing, many things.
  * @param {number} count
  * @param {string} one
@@ -225,6 +234,14 @@ function rounded(value) {
   return Number(value.toPrecision(12));
 }
 
+/** What the publisher measures of a machine. */
+const SYSTEM_UNITS = new Map([
+  ["gpu_use", "%"], ["gpu_memory", "GiB"], ["gpu_temperature", "°C"], ["gpu_power", "W"],
+  ["torch_allocated", "GiB"], ["torch_reserved", "GiB"],
+  ["cpu", "%"], ["ram", "GiB"], ["ram_used", "%"], ["disk", "%"], ["disk_read", "MB/s"], ["disk_write", "MB/s"],
+  ["net_sent", "MB/s"], ["net_received", "MB/s"], ["process_cpu", "%"], ["process_rss", "GiB"],
+]);
+
 /**
  * The unit that a metric's name says, if it says one: step_time_ms, gpu_memory_gib, tokens_per_s.
  * The phases that the publisher times are in seconds.
@@ -232,6 +249,8 @@ function rounded(value) {
  */
 export function unitOf(metric) {
   if (metric.startsWith("phase/")) return "s";
+  const measured = metric.startsWith("system/") ? SYSTEM_UNITS.get(metric.slice(7)) : undefined;
+  if (measured !== undefined) return measured;
   if (/per_s(ec(ond)?)?$|\/s$/i.test(metric)) return "/s";
   const found = UNITS.exec(metric);
   if (!found) return "";

@@ -45,8 +45,7 @@ export class HeatLabels {
   label({ steps, length }, columns) {
     const width = this.steps.clientWidth;
     const every = Math.max(1, Math.ceil((STEP_PX / Math.max(1, width)) * columns));
-    const marks = [];
-    for (let column = 0; column < length; column += every) marks.push(`${column}:${steps[column]}`);
+    const marks = rounded(steps, length, every);
     const told = `${columns} ${width} ${marks.join()}`;
     if (told === this.told) return;
     this.told = told;
@@ -67,6 +66,28 @@ function spread(count, every) {
   // 1, 2, 4, 8, … so that the names are round and stay where they are.
   const stride = 2 ** Math.ceil(Math.log2(Math.max(1, every)));
   return Array.from({ length: Math.ceil(count / stride) }, (_, i) => i * stride);
+}
+
+/**
+ * Columns at round steps, at least so many columns apart, as `column:step`.
+ * @param {ArrayLike<number>} steps
+ * @param {number} length
+ * @param {number} every
+ */
+function rounded(steps, length, every) {
+  const each = length > 1 ? (steps[length - 1] - steps[0]) / (length - 1) : 1;
+  const least = Math.max(1, every * each);
+  const power = 10 ** Math.floor(Math.log10(least));
+  // Columns of many steps begin at multiples of a power of two.
+  const stride = each > 1 ? 2 ** Math.ceil(Math.log2(least)) : power * ([1, 2, 5].find((factor) => factor * power >= least) ?? 10);
+  const marks = [];
+  let next = Math.ceil(steps[0] / stride) * stride;
+  for (let column = 0; column < length; column += 1) {
+    if (steps[column] < next) continue;
+    marks.push(`${column}:${steps[column]}`);
+    next = (Math.floor(steps[column] / stride) + 1) * stride;
+  }
+  return marks;
 }
 
 /**

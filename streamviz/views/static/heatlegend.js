@@ -41,6 +41,8 @@ export class HeatLegend {
     this.ends.lo.textContent = text(lo);
     this.ends.hi.textContent = text(hi);
     say(this.below, `below ${text(under)}`);
+    // Durations and counts have nothing below zero to be marked.
+    this.below.hidden = lo >= 0 && under < 0;
     say(this.above, `above ${text(over)}`);
     const parts = [
       plural(data.rows, data.fold > 1 ? "row" : "rank"),

@@ -1,6 +1,6 @@
 // The workers tab: every rank's state, as squares by node and as a table with the worst on top.
 
-import { plural, whole } from "./format.js";
+import { plural, spoken, whole } from "./format.js";
 import { div, span } from "./make.js";
 import { DEFAULT_SORT, inOrder, matching, named, parseRows, sentence, STATES, wordOf } from "./ranklist.js";
 import { RankTable } from "./ranktable.js";
@@ -165,7 +165,7 @@ export class Workers {
     for (const part of this.parts) part.hidden = rows.length === 0;
     this.blank.hidden = rows.length > 0;
     if (rows.length === 0) return;
-    const said = this.situation || sentence(rows, this.front);
+    const said = spoken(this.situation) || sentence(rows, this.front);
     this.sentence.textContent = said || `all ${plural(rows.length, "rank")} keep up${this.front === null ? "" : ` at step ${whole(this.front)}`}`;
     this.sentence.dataset.tone = said ? "amber" : "none";
     this.#drawCounts();
