@@ -74,6 +74,10 @@ def test_rank_by_step_is_live_true_and_leads_to_the_line(server: ServerProcess, 
         viewer.wait("document.querySelector('.heat-marked').textContent.includes('r1 at step 20')")
         assert "r3 at step 30" in page.locator(".heat-marked").inner_text()
 
+        told = [text.removeprefix("step ") for text in page.locator(".heat-step").all_inner_texts()]
+        assert told == [str(10 * place) for place in range(len(told))]
+        assert len(told) > 2
+
         drawn = len(shown["took"])
         send(publishers, STEPS, STEPS + 5)
         viewer.wait(f"streamviz.boards().heatmap.columns === {STEPS + 5}")
@@ -101,7 +105,12 @@ def test_rank_by_step_is_live_true_and_leads_to_the_line(server: ServerProcess, 
         viewer.wait("panel('loss')?.following === false")
 
         page.keyboard.press("4")
-        viewer.wait("streamviz.boards().phases.ranks.length === 4")
+        # Each phase is a view of its own, and is there when its values are.
+        viewer.wait(
+            "streamviz.boards().phases.ranks.length === 4"
+            " && streamviz.boards().phases.phases.length === 2"
+            " && streamviz.boards().phases.ranks.every(({means}) => means.every(Number.isFinite))"
+        )
         phases = page.evaluate("() => streamviz.boards().phases")
         assert phases["phases"] == ["data", "forward"]
         means = {rank["rank"]: rank["means"] for rank in phases["ranks"]}

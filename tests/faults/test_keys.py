@@ -241,7 +241,7 @@ def test_keys_are_never_given_up_for_a_plaintext_server(
 def test_a_publisher_may_be_there_before_the_first_server_of_all(
     told: Told, new_home: Path
 ) -> None:
-    """It finds the keys that the server makes, without a word."""
+    """It finds the keys that the server makes; all it may say is that nobody answered yet."""
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         endpoint = f"tcp://127.0.0.1:{reserved.getsockname()[1]}"
     with streamviz.Publisher(endpoint, run="r") as publisher:
@@ -254,7 +254,7 @@ def test_a_publisher_may_be_there_before_the_first_server_of_all(
             assert has_all(later, "r")
         finally:
             later.stop()
-    assert told() == []
+    assert [said for said in told() if "no streamviz server" not in said] == []
 
 
 def test_a_key_that_is_taken_back_is_cut_at_once(
