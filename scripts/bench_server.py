@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks import Row, Settings, benchmark, said_by
+from procs import cpu_seconds, resident
 
 from streamviz.counters import Counters
 from streamviz.ingest.collector import Collector
@@ -159,12 +160,6 @@ def fleet_rows(server: subprocess.Popen[str], count: int, seconds: float) -> Ite
     )
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has taken."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 @benchmark(repeats=1)
 def memory(settings: Settings) -> Iterator[Row]:
     """A server with --memory 64MiB under ten times as much data: its resident size, and its truth.
@@ -216,9 +211,3 @@ def flood_server(pid: int, facts: dict[str, str], rows: int) -> tuple[int, dict[
         [series] = json.load(answer)["series"]
     assert sum(series["count"]) == rows // 64 * 64
     return max(peak, resident(pid)), series
-
-
-def resident(pid: int) -> int:
-    """Return a process's resident bytes."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")

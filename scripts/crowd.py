@@ -14,8 +14,8 @@ import sys
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from streamviz.views.encoding import FRAME_HEAD
-
+NUMBER_AT = 4
+"""Where a frame has its number: see the layout in ``streamviz/views/encoding.py``."""
 POINTS = 512
 """Buckets of a chart: as many as a page of 1440 pixels asks for."""
 
@@ -26,6 +26,7 @@ class Crowd:
     def __init__(self) -> None:
         self.frames = 0
         self.waiting = 0
+        self._readers: list[asyncio.Future[None]] = []
 
     async def enter(self, url: str, run: str, metrics: list[str]) -> None:
         """Open one more page."""
@@ -36,13 +37,13 @@ class Crowd:
         for number, metric in enumerate(metrics):
             view = {"op": "view", "id": number, "run": run, "metric": metric, "points": POINTS}
             await line.write_message(json.dumps(view))
-        self._going = asyncio.ensure_future(self._read(line))
+        self._readers.append(asyncio.ensure_future(self._read(line)))
 
     async def _read(self, line: WebSocketClientConnection) -> None:
         first = True
         while (message := await line.read_message()) is not None:
             if isinstance(message, bytes):
-                (number,) = struct.unpack_from("<I", message, FRAME_HEAD)
+                (number,) = struct.unpack_from("<I", message, NUMBER_AT)
                 self.frames += 1
                 self.waiting -= first
                 first = False

@@ -111,8 +111,10 @@ class Receiver:
             (zmq.RCVHWM, _QUEUE_FRAMES),
             (zmq.MAXMSGSIZE, MAX_FRAME_BYTES),
             (zmq.BACKLOG, 4096),  # a fleet reconnects at once
-            (zmq.HEARTBEAT_IVL, 5_000),
-            (zmq.HEARTBEAT_TIMEOUT, 15_000),
+            # No heartbeats of our own: one that falls due on a connection that broke off while its
+            # queue was full is an assertion of libzmq, which ends the process. Publishers send
+            # theirs with a time to live, after which a silent connection is closed here too.
+            (zmq.HEARTBEAT_IVL, 0),
             (zmq.HANDSHAKE_IVL, 5_000),
             (zmq.LINGER, 0),
             (zmq.ROUTER_MANDATORY, 1),  # so that sending tells who is gone

@@ -27,6 +27,10 @@ _QUEUE_FRAMES = 64
 """Frames in ZeroMQ's own queue. Its memory is not counted by us and is lost with a connection,
 so the frames wait in our buffer instead."""
 
+_QUEUE_ACKS = 4_096
+"""More acknowledgements than can be on their way. A full queue is no longer read, and a heartbeat
+on a connection that broke off unread is an assertion of libzmq, which would end the training."""
+
 RETRY_S = 10.0
 """How long after a refusal to look for keys again and try anew: libzmq itself never does."""
 
@@ -173,7 +177,7 @@ class ZmqTransport:
         self._socket = self._context.socket(zmq.DEALER)
         for option, value in (
             (zmq.SNDHWM, _QUEUE_FRAMES),
-            (zmq.RCVHWM, _QUEUE_FRAMES),
+            (zmq.RCVHWM, _QUEUE_ACKS),
             (zmq.IMMEDIATE, 1),  # no peer, no queue: refuse instead
             (zmq.LINGER, 0),
             (zmq.HEARTBEAT_IVL, 5_000),  # finds cut cables and frozen hosts
