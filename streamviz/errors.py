@@ -17,6 +17,7 @@
     │   ├── UnfitDisk                a file system that cannot hold a journal
     │   ├── DamagedFile              a run's file of which nothing can be read
     │   └── NewerFile                a run's file that a later version of the program wrote
+    ├── BadPayload                   a picture, text or chart that cannot be drawn
     ├── UnusableSpill                a file that is no spill file, or a later version's
     ├── AddressInUse(OSError)        a port that another process holds
     ├── ExposedAddress               an address others can reach, asked for without protection
@@ -32,6 +33,7 @@ from __future__ import annotations
 __all__ = [
     "AddressInUse",
     "BadKey",
+    "BadPayload",
     "BudgetSpent",
     "ConfigError",
     "DamagedFile",
@@ -190,6 +192,10 @@ class ExposedAddress(StreamvizError):
 
 class BadKey(StreamvizError):
     """A key cannot be used; the words name its file and never quote it."""
+
+
+class BadPayload(StreamvizError):
+    """A payload is not what its kind says; the argument says what was found."""
 
 
 class MissingExtra(StreamvizError, ImportError):

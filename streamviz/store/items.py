@@ -1,7 +1,8 @@
 """The items of a run: what was sent that is no row of numbers, newest kept.
 
-Law: of each kind and name the newest stay, and all of a run's within a number of bytes; what gave
-way is counted, and the version grows with each that came.
+Law: of each kind, name and worker the newest stay, each kind within its share of a run's bytes, so
+that no kind pushes another out; what gave way is counted, and the version grows with each that
+came.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-__all__ = ["ITEMS_BYTES", "ITEMS_PER_NAME", "ITEM_NAMES", "Item", "Items"]
+from streamviz.wire.payloads import is_payload, limit_of
 
-ITEMS_PER_NAME = 256
-"""Items of one kind and name that are held: more marks than a chart has room for."""
-ITEMS_BYTES = 16 << 20
-"""Bytes of a run's items, which are part of ``--memory``."""
-ITEM_NAMES = 1000
-"""Pairs of kind and name of a run; the one that was sent longest ago goes first."""
+__all__ = ["ITEMS_BYTES", "ITEM_NAMES", "Item", "Items"]
+
+ITEMS_BYTES = 64 << 20
+"""Bytes of a run's items, which are part of ``--memory``; each kind has a share of them."""
+ITEM_NAMES = 4000
+"""Names and workers of one kind; the one that was sent longest ago goes first."""
 _ITEM_BYTES = 512
 """What an item costs besides its text and body."""
 
@@ -51,6 +52,7 @@ class Items:
 
     Attributes:
         version: How many items the run has had.
+        payloads_version: The version as of the last that is neither a mark nor an alert.
         nbytes: Bytes of those that are held.
     """
 
@@ -62,10 +64,11 @@ class Items:
             give: Takes them back.
         """
         self.version = 0
+        self.payloads_version = 0
         self.nbytes = 0
         self._take = take
         self._give = give
-        self._held: dict[tuple[str, str], deque[Item]] = {}
+        self._held: dict[str, _OfKind] = {}
 
     def add(
         self,
@@ -91,53 +94,71 @@ class Items:
             number=self.version,
         )
         self.version += 1
-        key = (kind, name)
+        if is_payload(kind):
+            self.payloads_version = self.version
+        limit = limit_of(kind)
+        held = self._held.setdefault(kind, _OfKind())
         gone = 0
-        while self._held and self.nbytes + item.nbytes > ITEMS_BYTES:
-            gone += self._drop_oldest()
+        while held.items and held.nbytes + item.nbytes > ITEMS_BYTES * limit.share:
+            gone += self._let_go(held, held.oldest())
         while not self._take(item.nbytes):
-            if not self._held:
+            if not self.nbytes:
                 return gone + 1
             gone += self._drop_oldest()
         self.nbytes += item.nbytes
+        held.nbytes += item.nbytes
+        key = (name, worker)
         # The one that was added to last comes last.
-        held = self._held.pop(key, None)
-        if held is None:
-            held = deque()
-            if len(self._held) >= ITEM_NAMES:
-                gone += self._drop_name()
-        self._held[key] = held
-        held.append(item)
-        if len(held) > ITEMS_PER_NAME:
-            self._let_go(held.popleft())
-            gone += 1
+        ring = held.items.pop(key, None)
+        if ring is None:
+            ring = deque()
+            if len(held.items) >= ITEM_NAMES:
+                first = next(iter(held.items))
+                gone += sum(self._let_go(held, first) for _ in range(len(held.items[first])))
+        held.items[key] = ring
+        ring.append(item)
+        if len(ring) > limit.kept:
+            gone += self._let_go(held, key)
         return gone
 
     def _drop_oldest(self) -> int:
-        key = min(self._held, key=lambda key: self._held[key][0].number)
-        held = self._held[key]
-        self._let_go(held.popleft())
-        if not held:
-            del self._held[key]
+        """Let the oldest of all go."""
+        found = [(held, held.oldest()) for held in self._held.values() if held.items]
+        held, key = min(found, key=lambda one: one[0].items[one[1]][0].number)
+        return self._let_go(held, key)
+
+    def _let_go(self, held: _OfKind, key: tuple[str, int]) -> int:
+        ring = held.items[key]
+        size = ring.popleft().nbytes
+        if not ring:
+            del held.items[key]
+        held.nbytes -= size
+        self.nbytes -= size
+        self._give(size)
         return 1
-
-    def _drop_name(self) -> int:
-        held = self._held.pop(next(iter(self._held)))
-        for item in held:
-            self._let_go(item)
-        return len(held)
-
-    def _let_go(self, item: Item) -> None:
-        self.nbytes -= item.nbytes
-        self._give(item.nbytes)
 
     def chosen(self, kind: str | None, name: str | None) -> list[Item]:
         """Return those of a kind and a name, ``None`` for any, in the order in which they came."""
-        if kind is not None and name is not None:
-            return list(self._held.get((kind, name), ()))
         return sorted(self._matching(kind, name), key=lambda item: item.number)
 
     def _matching(self, kind: str | None, name: str | None) -> Iterator[Item]:
-        for (held_kind, held_name), items in self._held.items():
-            if kind in (None, held_kind) and name in (None, held_name):
-                yield from items
+        kinds = self._held if kind is None else (kind,)
+        for one in kinds:
+            held = self._held.get(one)
+            for (held_name, _), items in held.items.items() if held else ():
+                if name in (None, held_name):
+                    yield from items
+
+
+class _OfKind:
+    """The items of one kind, by name and worker."""
+
+    __slots__ = ("items", "nbytes")
+
+    def __init__(self) -> None:
+        self.items: dict[tuple[str, int], deque[Item]] = {}
+        self.nbytes = 0
+
+    def oldest(self) -> tuple[str, int]:
+        """Return the key whose first item came before all others."""
+        return min(self.items, key=lambda key: self.items[key][0].number)

@@ -357,6 +357,16 @@ class Store:
             held = self._run(run).items
             return 0 if held is None else held.version
 
+    def payloads_version(self, run: str) -> int:
+        """Return a number that grows with every item of the run but marks and alerts.
+
+        Raises:
+            UnknownSeries: There is no such run.
+        """
+        with self._lock:
+            held = self._run(run).items
+            return 0 if held is None else held.payloads_version
+
     def usage(self) -> Usage:
         """Return what is held and what may be held."""
         with self._lock:

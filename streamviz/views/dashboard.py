@@ -28,6 +28,7 @@ from streamviz.views.page import (
     PanelHandler,
 )
 from streamviz.views.parts import Dashboard
+from streamviz.views.payloads import MediaHandler, PayloadHandler, PayloadsHandler
 
 if TYPE_CHECKING:
     from tornado.web import RequestHandler
@@ -63,6 +64,9 @@ def routes(dashboard: Dashboard, library: Library | None = None) -> list[Route]:
         (r"/api/v1/query", QueryHandler, parts),
         (r"/api/v1/alerts", AlertsHandler, parts),
         (r"/api/v1/items", ItemsHandler, parts),
+        (r"/api/v1/payloads", PayloadsHandler, parts),
+        (r"/api/v1/payload", PayloadHandler, parts),
+        (r"/api/v1/media", MediaHandler, parts),
         (r"/api/v1/csv", CsvHandler, {**parts, "busy": Busy()}),
         (r"/api/v1/layout", LayoutHandler, {**door, "layout": dashboard.layout}),
         (r"/api/v1/status", StatusHandler, parts),

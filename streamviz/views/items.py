@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from streamviz.store import Item
     from streamviz.views.parts import Dashboard
 
-__all__ = ["ItemsHandler", "answer"]
+__all__ = ["ItemsHandler", "answer", "read_items"]
 
 MOST_ITEMS = 10_000
 """The newest that one answer has."""
@@ -42,7 +42,7 @@ class ItemsHandler(QueryHandler):
             raise Refusal(404, f"{UnknownSeries(run)}; GET /api/v1/runs lists what there is")
 
         def answered() -> dict[str, object]:
-            return answer(_read(self.dashboard, run, kind, name))
+            return answer(read_items(self.dashboard, run, kind, name))
 
         async with self.dashboard.turns:
             try:
@@ -54,7 +54,7 @@ class ItemsHandler(QueryHandler):
     head = get
 
 
-def _read(dashboard: Dashboard, run: str, kind: str | None, name: str | None) -> list[Item]:
+def read_items(dashboard: Dashboard, run: str, kind: str | None, name: str | None) -> list[Item]:
     """Return the items that memory has, or that the disk has of a run that memory has not.
 
     Raises:

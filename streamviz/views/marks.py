@@ -1,4 +1,4 @@
-"""The marks of runs, as the text that every page is told when there are new ones.
+"""What every page is told when items come: a run's marks, and that there are new ones of the rest.
 
 Law: a text is made once however many pages are told, and is bounded whatever was marked.
 """
@@ -14,7 +14,7 @@ from streamviz.wire.bodies import MARK, json_body
 if TYPE_CHECKING:
     from streamviz.store import Item, Store
 
-__all__ = ["MOST_MARKS_TOLD", "Marks"]
+__all__ = ["MOST_MARKS_TOLD", "Marks", "PayloadVersions"]
 
 MOST_MARKS_TOLD = 500
 """The newest that a page is told of: more would cover its charts."""
@@ -55,6 +55,34 @@ class Marks:
             self._told.clear()
         self._told[run] = version, text
         return text
+
+
+class PayloadVersions:
+    """Owner: the event loop."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._told: dict[str, tuple[int, str]] = {}
+
+    def of(self, run: str | None) -> str | None:
+        """Return the text of a run's payloads' version, ``None`` while there are none.
+
+        The same object as long as nothing changed.
+        """
+        if run is None:
+            return None
+        try:
+            version = self._store.payloads_version(run)
+        except UnknownSeries:
+            return None
+        if not version:
+            return None
+        held = self._told.get(run)
+        if held is None or held[0] != version:
+            if len(self._told) >= _RUNS_KEPT:
+                self._told.clear()
+            held = self._told[run] = version, text_of("payloads", run=run, version=version)
+        return held[1]
 
 
 def _row(mark: Item) -> dict[str, object]:

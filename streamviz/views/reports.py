@@ -16,7 +16,7 @@ from streamviz.errors import UnknownSeries
 from streamviz.journal.state import NOT_RECORDED, JournalState
 from streamviz.views.alert_texts import AlertTexts
 from streamviz.views.delivery import delivery, dropped_by_reason, duplicates
-from streamviz.views.marks import Marks
+from streamviz.views.marks import Marks, PayloadVersions
 from streamviz.views.messages import text_of
 from streamviz.views.progress import Progress, Speed
 from streamviz.views.shelf import Shelf
@@ -66,6 +66,7 @@ class Reports:
         journal: Says how recording goes.
         shelf: Says which runs lie on the disk only.
         marks: Texts of the runs' marks.
+        payloads: Texts of the versions of their payloads.
         alerts: Texts of their alerts.
     """
 
@@ -81,6 +82,7 @@ class Reports:
         self.journal = journal
         self.shelf = shelf or Shelf(None)
         self.marks = Marks(store)
+        self.payloads = PayloadVersions(store)
         self.alerts = AlertTexts(told)
         self.runs = text_of("runs", runs=[])
         self.runs_version = 0

@@ -64,6 +64,7 @@ class Viewer:
         """The version of each compared run's structure that it has."""
         self._told_marks: str | None = None
         self._told_alerts: str | None = None
+        self._told_payloads: str | None = None
         self._views: dict[int, View] = {}
         self._has: dict[View, int] = {}
         """The version of each view that it has; the longest served first."""
@@ -79,7 +80,7 @@ class Viewer:
         """
         self._told_also = {name: self._told_also.get(name) for name in also}
         self._asked, self._run, self._told_run, self._told_marks = True, run, None, None
-        self._told_alerts = None
+        self._told_alerts = self._told_payloads = None
 
     def news(self, reports: Reports, viewers: int) -> Iterator[str]:
         """Yield what it has not been told of the runs, and how the watched one is.
@@ -109,6 +110,10 @@ class Viewer:
         if marks is not None and marks is not self._told_marks:
             self._told_marks = marks
             yield marks
+        payloads = reports.payloads.of(report.name)
+        if payloads is not None and payloads is not self._told_payloads:
+            self._told_payloads = payloads
+            yield payloads
         alerts = reports.alerts.of(report.name)
         if alerts is not None and alerts is not self._told_alerts:
             self._told_alerts = alerts

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 
 from streamviz.errors import DecodeError
-from streamviz.wire.packing import pack, unpack
+from streamviz.wire.packing import pack, unpack_map
 
 __all__ = ["ALERT", "LEVELS", "MARK", "json_body", "pack_body", "read_body"]
 
@@ -39,7 +39,7 @@ def read_body(data: bytes) -> dict[str, object]:
     Raises:
         DecodeError: It is none, or one over the limits.
     """
-    body = unpack(data)
+    body = unpack_map(data)
     if type(body) is not dict or not all(type(key) is str for key in body):
         raise DecodeError("bad field", "an item's body is a map with text for keys")
     return body

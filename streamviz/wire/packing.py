@@ -22,6 +22,7 @@ __all__ = [
     "is_map",
     "pack",
     "unpack",
+    "unpack_map",
 ]
 
 FRAME_LENGTH = 7
@@ -86,6 +87,23 @@ def unpack(data: bytes) -> object:
         return _unpack_large(data)
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.OutOfData) as error:
         # What msgpack raises for damaged, trailing, over-long or too deeply nested input.
+        raise DecodeError("not msgpack", str(error)[:80]) from None
+
+
+def unpack_map(data: bytes) -> object:
+    """Return the plain value that some bytes are; one that is large only if it is a flat map.
+
+    A large map may hold numbers, text and binary: a picture, say, or an array. Whatever nests is
+    small, or binary itself.
+
+    Raises:
+        DecodeError: They are none, or one over the limits.
+    """
+    if len(data) < _LARGE_BYTES or len(data) > MAX_FRAME_BYTES:
+        return unpack(data)
+    try:
+        return msgpack.unpackb(data, **{**_LIMITS, "max_array_len": 0, "max_map_len": 64})
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.OutOfData) as error:
         raise DecodeError("not msgpack", str(error)[:80]) from None
 
 

@@ -104,7 +104,7 @@ def test_rank_by_step_is_live_true_and_leads_to_the_line(server: ServerProcess, 
         viewer.wait("streamviz.state().tab === 'charts' && streamviz.state().ranks === '2'")
         viewer.wait("panel('loss')?.following === false")
 
-        page.keyboard.press("4")
+        page.keyboard.press("7")
         # Each phase is a view of its own, and is there when its values are.
         viewer.wait(
             "streamviz.boards().phases.ranks.length === 4"

@@ -1,7 +1,10 @@
 // The tabs and what stands behind them: which of the boards is shown, fed and drawn.
 
+import { Distributions } from "./distributions.js";
 import { Heatmap } from "./heatmap.js";
 import { div } from "./make.js";
+import { Media } from "./media.js";
+import { Model } from "./model.js";
 import { Phases } from "./phases.js";
 import { Resources } from "./resources.js";
 import { Tabs } from "./tabs.js";
@@ -17,10 +20,11 @@ export class Boards {
    * @param {import("./theme.js").Theme} page.theme
    * @param {import("./link.js").Link} page.link
    * @param {import("./views.js").Views} page.views
+   * @param {import("./payloads.js").Payloads} page.payloads
    * @param {import("./board.js").Board} page.board the charts
    * @param {() => void} page.paint
    */
-  constructor({ state, theme, link, views, board, paint }) {
+  constructor({ state, theme, link, views, payloads, board, paint }) {
     const get = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
     this.state = state;
     this.board = board;
@@ -30,6 +34,10 @@ export class Boards {
     const goTo = this.goTo.bind(this);
     this.workers = new Workers(get("pane-workers"), { link, goTo });
     this.heatmap = new Heatmap(get("pane-heatmap"), { state, views, paint, goTo });
+    this.payloads = payloads;
+    this.distributions = new Distributions(get("pane-distributions"), { state, theme, payloads });
+    this.model = new Model(get("pane-model"), { state, theme, payloads, views, paint, goTo });
+    this.media = new Media(get("pane-media"), { state, theme, payloads });
     const system = get("pane-system");
     const [phases, resources] = [div("board-part"), div("board-part")];
     this.blank = div("board-empty");
@@ -41,6 +49,9 @@ export class Boards {
     this.tabs = new Tabs(get("tabs"), state, {
       workers: { show: () => this.workers.show(), hide: () => this.workers.leave() },
       heatmap: { show: () => this.heatmap.show(), hide: () => this.heatmap.leave() },
+      distributions: { show: () => this.distributions.show(), hide: () => this.distributions.leave() },
+      model: { show: () => this.model.show(), hide: () => this.model.leave() },
+      media: { show: () => this.media.show(), hide: () => this.media.leave() },
       system: { show: () => this.#showSystem(), hide: () => this.#hideSystem() },
     });
     theme.addEventListener("change", () => {
@@ -64,7 +75,9 @@ export class Boards {
     this.run = run;
     this.metrics = metrics;
     this.hosts = new Map(workers.map(({ rank, host }) => [rank, host]));
+    this.payloads.show(run);
     this.workers.take(run);
+    this.model.take(run, metrics);
     this.heatmap.take(run, metrics, workers);
     if (this.tabs.shown === "system") this.#followSystem();
   }
@@ -76,7 +89,7 @@ export class Boards {
 
   /** For tests: what stands on the screen. */
   inspect() {
-    return { tab: this.tabs.shown, workers: this.workers.inspect(), heatmap: this.heatmap.inspect(), phases: this.phases.inspect(), resources: this.resources.inspect() };
+    return { tab: this.tabs.shown, workers: this.workers.inspect(), heatmap: this.heatmap.inspect(), distributions: this.distributions.inspect(), model: this.model.inspect(), media: this.media.inspect(), phases: this.phases.inspect(), resources: this.resources.inspect() };
   }
 
   // The charts of the machines are the same charts, shown in another place.

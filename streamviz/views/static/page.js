@@ -21,6 +21,7 @@ import { Link } from "./link.js";
 import { Moments } from "./moments.js";
 import { notice } from "./notice.js";
 import { Painter } from "./painter.js";
+import { Payloads } from "./payloads.js";
 import { RunList } from "./runs.js";
 import { State } from "./state.js";
 import { Theme } from "./theme.js";
@@ -87,7 +88,8 @@ const dialog = new ChartDialog(/** @type {HTMLDialogElement} */ (get("chart-dial
 attachDragging(get("board"), (card) => board.byCard.get(card), (onto, from) => arrangement.combine(onto.chart, from.chart));
 attachLayouts({ state, arrangement, prefix, inputs: { save: get("layout-save"), load: get("layout-load"), file: get("layout-file"), on: get("layout-on"), row: get("layout-switch"), problem: get("layout-problem") } });
 const alerts = new Alerts({ state, board, changed: () => showWords() });
-const boards = new Boards({ state, theme, link, views, board, paint: () => app.painter.paint() });
+const payloads = new Payloads(prefix);
+const boards = new Boards({ state, theme, link, views, payloads, board, paint: () => app.painter.paint() });
 app.painter = new Painter(link, views, () => [...board.visible(), ...boards.drawn]);
 app.cursor = new Cursor(app, () => board.visible());
 const header = new Header({ choose: (run) => state.set({ run }) });
@@ -206,6 +208,7 @@ link.addEventListener("message", (event) => {
       app.moments?.takeMarks(message.marks);
       drawMoments();
     },
+    payloads: () => payloads.take(message.run, message.version),
     status: () => {
       if ((message.run ?? "") !== app.run.name) return;
       heard.status = message;

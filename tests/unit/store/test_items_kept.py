@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 
 from streamviz.counters import Counters
 from streamviz.errors import UnknownSeries
-from streamviz.store.items import ITEM_NAMES, ITEMS_BYTES, ITEMS_PER_NAME
+from streamviz.store.items import ITEM_NAMES, ITEMS_BYTES
 from streamviz.store.store import Store
+from streamviz.wire.payloads import KINDS, OTHER
+
+ITEMS_PER_NAME = KINDS["mark"].kept
 
 
 def store_of(budget: int = 64 << 20) -> tuple[Store, Counters]:
@@ -70,19 +73,35 @@ def test_of_too_many_names_the_one_sent_longest_ago_goes() -> None:
     assert counters.total("items_evicted_total") == 1
 
 
-def test_the_bytes_of_a_run_s_items_are_bounded() -> None:
-    """The oldest go when their bytes are spent; a dropped run gives all of them back."""
-    store, counters = store_of()
+def test_the_bytes_of_a_kind_are_bounded_and_leave_the_others_theirs() -> None:
+    """The oldest of a kind go when its share is spent; a dropped run gives all of them back."""
+    store, counters = store_of(256 << 20)
     before = store.usage().bytes_held
+    add(store)
     for step in range(40):
-        add(store, f"n{step % 3}", step=step, size=1 << 20)
+        add(store, f"n{step % 3}", "picture", step=step, size=1 << 20)
 
-    held = store.items("r")
+    assert len(store.items("r", "mark")) == 1
+    held = store.items("r", "picture")
     assert [one.step for one in held] == list(range(40 - len(held), 40))
-    assert sum(one.nbytes for one in held) == store.usage().bytes_held - before <= ITEMS_BYTES
+    assert sum(one.nbytes for one in held) <= ITEMS_BYTES * OTHER.share
+    everything = sum(one.nbytes for one in store.items("r"))
+    assert everything == store.usage().bytes_held - before <= ITEMS_BYTES
     assert counters.total("items_evicted_total") == 40 - len(held)
     store.drop("r")
     assert store.usage().bytes_held == 0
+
+
+def test_ranks_do_not_push_each_other_out() -> None:
+    """Of a name each rank has as many as one alone would have."""
+    store, counters = store_of()
+    store.open_worker("r", 4, 0)
+    for step in range(OTHER.kept):
+        for worker in (0, 1):
+            store.add_item("r", worker, "table", "t", step, 0.0, b"\x80")
+
+    assert len(store.items("r", "table", "t")) == 2 * OTHER.kept
+    assert counters.total("items_evicted_total") == 0
 
 
 @given(sizes=st.lists(st.integers(1, 600_000), min_size=1, max_size=20))
