@@ -1,6 +1,7 @@
 """The items of a run's file: added with a commit, the oldest deleted where there are too many.
 
-Law: of each worker the newest stays, so how many it had is known whatever was deleted.
+Law: of each worker the newest stays, so how many it had is known whatever was deleted; marks and
+alerts go last, as they are small and others are made of them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from sqlite3 import Connection
 
 from streamviz.journal.entries import ItemRow
 from streamviz.journal.schema import BadRow, Cell, checksum, has_table, insert, read_rows
+from streamviz.wire.kinds import ALERT, MARK
 
 __all__ = [
     "DISK_ITEMS_BYTES",
@@ -136,7 +138,10 @@ def shrink(connection: Connection, amount: int) -> tuple[int, int]:
 
 def _delete(connection: Connection, amount: int, *, keep: int) -> tuple[int, int]:
     last = {number for (number,) in connection.execute("SELECT max(id) FROM item GROUP BY worker")}
-    query = f"SELECT id, {_ITEM_BYTES} + length(body) FROM item ORDER BY id"  # noqa: S608 - ours
+    query = (
+        f"SELECT id, {_ITEM_BYTES} + length(body) FROM item "  # noqa: S608 - ours
+        f"ORDER BY kind IN ('{MARK}', '{ALERT}'), id"
+    )
     found: list[tuple[int, int]] = connection.execute(query).fetchall()
     gone: list[tuple[int]] = []
     freed = 0

@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from streamviz.wire.payloads import is_payload, limit_of
+from streamviz.wire.kinds import is_payload, limit_of
 
-__all__ = ["ITEMS_BYTES", "ITEM_NAMES", "Item", "Items"]
+__all__ = ["ITEMS_BYTES", "ITEM_NAMES", "NO_ITEMS", "Item", "Items"]
 
 ITEMS_BYTES = 64 << 20
 """Bytes of a run's items, which are part of ``--memory``; each kind has a share of them."""
@@ -162,3 +162,7 @@ class _OfKind:
     def oldest(self) -> tuple[str, int]:
         """Return the key whose first item came before all others."""
         return min(self.items, key=lambda key: self.items[key][0].number)
+
+
+NO_ITEMS = Items(lambda _: False, lambda _: None)
+"""What a run has that sent none; nothing is ever added to it."""

@@ -17,7 +17,7 @@ from streamviz.store.changes import Changes, Cursor, prepare_changes, read_chang
 from streamviz.store.fresh import Fresh, fresh_rows
 from streamviz.store.gaps import GAPS_PER_WORKER, Gap, Gaps
 from streamviz.store.grid import FloatArray, IntArray
-from streamviz.store.items import Item, Items
+from streamviz.store.items import NO_ITEMS, Item, Items
 from streamviz.store.query import Metric, Request
 from streamviz.store.refill import Refill
 from streamviz.store.run import Run, Usage, usage_of
@@ -344,28 +344,17 @@ class Store:
             UnknownSeries: There is no such run.
         """
         with self._lock:
-            held = self._run(run).items
-            return [] if held is None else held.chosen(kind, name)
+            return (self._run(run).items or NO_ITEMS).chosen(kind, name)
 
-    def items_version(self, run: str) -> int:
-        """Return a number that grows with every item of the run.
-
-        Raises:
-            UnknownSeries: There is no such run.
-        """
-        with self._lock:
-            held = self._run(run).items
-            return 0 if held is None else held.version
-
-    def payloads_version(self, run: str) -> int:
-        """Return a number that grows with every item of the run but marks and alerts.
+    def items_version(self, run: str, *, payloads: bool = False) -> int:
+        """Return a number that grows with every item of the run, or all but marks and alerts.
 
         Raises:
             UnknownSeries: There is no such run.
         """
         with self._lock:
-            held = self._run(run).items
-            return 0 if held is None else held.payloads_version
+            held = self._run(run).items or NO_ITEMS
+            return held.payloads_version if payloads else held.version
 
     def usage(self) -> Usage:
         """Return what is held and what may be held."""

@@ -72,7 +72,7 @@ class PayloadVersions:
         if run is None:
             return None
         try:
-            version = self._store.payloads_version(run)
+            version = self._store.items_version(run, payloads=True)
         except UnknownSeries:
             return None
         if not version:

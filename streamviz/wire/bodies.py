@@ -11,12 +11,11 @@ import math
 from collections.abc import Mapping
 
 from streamviz.errors import DecodeError
+from streamviz.wire.kinds import ALERT, MARK
 from streamviz.wire.packing import pack, unpack_map
 
 __all__ = ["ALERT", "LEVELS", "MARK", "json_body", "pack_body", "read_body"]
 
-MARK, ALERT = "mark", "alert"
-"""The kinds that the page knows: a moment that somebody named, and a sentence to be read."""
 LEVELS = ("info", "warning", "error")
 """How urgent an alert is."""
 

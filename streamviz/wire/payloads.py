@@ -1,7 +1,6 @@
-"""The kinds of payloads: items that carry pictures, texts, distributions, charts and structure.
+"""The bodies of payloads: items that carry pictures, texts, distributions, charts and structure.
 
-Law: weight lies in binary, structure in one JSON document; a kind that is not known here is kept
-and told like any other, under the limits of :data:`OTHER`.
+Law: weight lies in binary, structure in one JSON document.
 """
 
 from __future__ import annotations
@@ -9,11 +8,27 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from streamviz.errors import DecodeError
-from streamviz.wire.bodies import ALERT, MARK
-from streamviz.wire.packing import MAX_FRAME_BYTES
+from streamviz.wire.kinds import (
+    CHART,
+    FIGURE,
+    GRAPH,
+    HISTOGRAM,
+    HPARAMS,
+    IMAGE,
+    KINDS,
+    LAYOUT,
+    OTHER,
+    PR_CURVE,
+    PROFILE,
+    TABLE,
+    TENSOR,
+    TEXT,
+    Limit,
+    is_payload,
+    limit_of,
+)
 
 __all__ = [
     "CHART",
@@ -38,58 +53,8 @@ __all__ = [
     "sayable",
 ]
 
-CHART, FIGURE, GRAPH, HISTOGRAM, HPARAMS = "chart", "figure", "graph", "histogram", "hparams"
-IMAGE, LAYOUT, PROFILE, PR_CURVE = "image", "layout", "profile", "pr_curve"
-TABLE, TENSOR, TEXT = "table", "tensor", "text"
-
-_MOST_BYTES = MAX_FRAME_BYTES - 1024
 _DOCUMENT = "json"
 _MAX_DEPTH = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """What one kind may take.
-
-    Attributes:
-        body: Bytes of one body; a larger one is refused by the publisher, and counted.
-        kept: Items of one name and rank that memory holds, the newest.
-        share: Share of the bytes for a run's items that all of the kind may take.
-    """
-
-    body: int
-    kept: int
-    share: float
-
-
-OTHER = Limit(_MOST_BYTES, 16, 0.125)
-KINDS: dict[str, Limit] = {
-    MARK: Limit(1 << 16, 256, 0.125),
-    ALERT: Limit(1 << 16, 256, 0.125),
-    HISTOGRAM: Limit(1 << 14, 256, 0.25),
-    IMAGE: Limit(_MOST_BYTES, 16, 0.25),
-    FIGURE: Limit(_MOST_BYTES, 16, 0.125),
-    CHART: Limit(_MOST_BYTES, 16, 0.125),
-    TEXT: Limit(1 << 17, 32, 0.0625),
-    TABLE: Limit(1 << 19, 16, 0.125),
-    GRAPH: Limit(_MOST_BYTES, 4, 0.125),
-    PROFILE: Limit(1 << 19, 8, 0.0625),
-    HPARAMS: Limit(1 << 17, 4, 0.0625),
-    PR_CURVE: Limit(1 << 17, 64, 0.0625),
-    LAYOUT: Limit(1 << 17, 1, 0.0625),
-    TENSOR: Limit(1 << 17, 16, 0.0625),
-}
-"""The kinds that the page draws, each with its limits."""
-
-
-def limit_of(kind: str) -> Limit:
-    """Return what a kind may take."""
-    return KINDS.get(kind, OTHER)
-
-
-def is_payload(kind: str) -> bool:
-    """Say whether a kind is more than a word on a chart."""
-    return kind not in (MARK, ALERT)
 
 
 def document_body(document: Mapping[str, object]) -> dict[str, object]:

@@ -20,10 +20,12 @@ from streamviz.journal.salvage import salvage
 from streamviz.store.store import Store
 
 
-def item(ordinal: int, *, worker: int = 0, size: int = 1, step: int | None = None) -> ItemRow:
+def item(
+    ordinal: int, *, worker: int = 0, size: int = 1, step: int | None = None, kind: str = "mark"
+) -> ItemRow:
     """Return an item that tells its number."""
     place = ordinal if step is None else step
-    return ItemRow(worker, ordinal, "mark", f"n{ordinal}", place, 1.5, b"\x80" * size)
+    return ItemRow(worker, ordinal, kind, f"n{ordinal}", place, 1.5, b"\x80" * size)
 
 
 @pytest.fixture
@@ -65,6 +67,19 @@ def test_the_oldest_items_go_when_they_take_too_much(
     assert held(path)[-1] == (0, 59)
     file.close()
     assert items.counts(connect_reader(path)) == {0: 60, 1: 1}
+
+
+def test_pictures_do_not_push_marks_out(made: RunMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest that are neither marks nor alerts go first."""
+    monkeypatch.setattr(items, "DISK_ITEMS_BYTES", 100_000)
+    made.items(item(0), item(1, kind="alert"))
+    for ordinal in range(2, 60):
+        made.items(item(ordinal, size=5000, kind="image"))
+
+    found = held(made.path)
+
+    assert found[:2] == [(0, 0), (0, 1)]
+    assert 10 < len(found) <= 22
 
 
 def test_a_run_is_called_back_with_its_items_and_facts(tmp_path: Path, made: RunMaker) -> None:
