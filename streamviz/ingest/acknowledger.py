@@ -19,8 +19,9 @@ WINDOW_BYTES = 1 << 20
 WINDOWS_BYTES = 256 << 20
 LEAST_WINDOW_BYTES = 16 << 10
 
-FRAMES_PER_S = 20_000
-"""Frames the fleet is asked to stay below: about half a core of receiving."""
+FRAMES_PER_S = 2_500
+"""Frames the fleet is asked to stay below: about a tenth of a core of receiving. A thousand ranks
+then send two and a half times a second each, never at the same moment."""
 WATCHED_FLUSH_MS, UNWATCHED_FLUSH_MS, MOST_FLUSH_MS = 30, 100, 1000
 """The shortest pace asked for while somebody looks at the page, while nobody does, and the longest
 of all. Each turn of a sender costs its training a little, so nobody pays for an unseen picture."""

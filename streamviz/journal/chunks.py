@@ -20,6 +20,7 @@ from streamviz.journal.nodes import (
     Node,
     add_block,
     add_leaf,
+    all_leaf_values,
     block_axis,
     block_sums,
     delete,
@@ -168,7 +169,7 @@ def load_leaf(connection: Connection, node: Node, width: int) -> Leaf:
         BadRow: It cannot be read.
     """
     steps, times = leaf_axis(connection, node)
-    return Leaf(steps, times, [leaf_values(connection, node, i) for i in range(width)])
+    return Leaf(steps, times, all_leaf_values(connection, node, width))
 
 
 def _joined(leaves: Sequence[Leaf]) -> Leaf:

@@ -77,6 +77,11 @@ class RunWriter:
         """How many of the retained are gathered already, and their columns."""
 
     @property
+    def row_bytes(self) -> int:
+        """Bytes of a row of every worker, about: of a large job they are many, in few rows each."""
+        return 8 * (2 + max(self._widths.values(), default=0)) * len(self._workers)
+
+    @property
     def is_open(self) -> bool:
         """Whether the file is open."""
         return self._file is not None

@@ -19,6 +19,7 @@ only after decoding it gave the values back. No stated size is believed.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 import zstandard
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 
 from streamviz.store.grid import FloatArray, IntArray
 
-__all__ = ["decode", "decode_axis", "encode", "encode_axis"]
+__all__ = ["decode", "decode_axis", "encode", "encode_axis", "encode_roughly"]
 
 _XOR, _FLOAT32, _INTEGER, _AXIS, _DECIMAL = 0, 1, 2, 3, 16
 _DIGITS_MAX = 9
@@ -35,7 +36,7 @@ _EXACT_MAX = 2.0**53
 """Integers below it are float64 each."""
 _SAMPLE = 32
 """Values looked at before a decimal coding is tried on all of them."""
-_LEVEL = 3
+_LEVEL, _ROUGH_LEVEL = 3, -5
 _WINDOW_MAX = 1 << 24
 """Bytes a frame may make the decompressor hold; ours need at most 32 KiB."""
 
@@ -47,6 +48,9 @@ class _Zstd(threading.local):
 
     def __init__(self) -> None:
         self.pack = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=False).compress
+        self.pack_roughly = zstandard.ZstdCompressor(
+            level=_ROUGH_LEVEL, write_content_size=False
+        ).compress
         self.unpack = zstandard.ZstdDecompressor(max_window_size=_WINDOW_MAX).decompress
 
 
@@ -71,6 +75,20 @@ def encode(values: FloatArray) -> bytes:
     turned = bits.copy()
     turned[1:] ^= bits[:-1]
     return _column(_XOR, turned)
+
+
+def encode_roughly(lines: Sequence[FloatArray]) -> list[bytes]:
+    """Return the columns of some ``float64[S]`` of one S, in a tenth of the time and larger.
+
+    For what is soon joined with more and encoded again.
+    """
+    bits = np.stack(lines).view(np.uint64)
+    turned = bits.copy()
+    turned[:, 1:] ^= bits[:, :-1]
+    count, size = turned.shape
+    flat = turned.view(np.uint8).reshape(count, size, 8).transpose(0, 2, 1).tobytes()
+    tag, pack, step = bytes((_XOR,)), _zstd.pack_roughly, 8 * size
+    return [tag + pack(flat[at : at + step]) for at in range(0, count * step, step)]
 
 
 def decode(data: bytes, size: int) -> FloatArray:

@@ -31,6 +31,8 @@ _log = logging.getLogger("streamviz.journal")
 
 CHECKPOINT_BYTES = 16 << 20
 """Journal of one run that is worth chunking: a restart reads it in a fraction of a second."""
+CHECKPOINT_ROWS = 64
+"""Rows of each worker that are worth it: what chunking costs is by the column, however short."""
 CHECKPOINT_S = 600.0
 """How long less than that may wait."""
 RETAINED_BYTES = 64 << 20
@@ -223,7 +225,7 @@ class Writer:
         due = [
             writer
             for writer in self._writers.values()
-            if writer.retained_bytes >= CHECKPOINT_BYTES
+            if writer.retained_bytes >= _worth(writer)
             or (writer.retained_at is not None and now - writer.retained_at >= CHECKPOINT_S)
         ]
         if not due and self._retained_bytes() >= RETAINED_BYTES:
@@ -308,3 +310,8 @@ class Writer:
         losses, writer.losses = writer.losses, []
         for sentence in losses:
             _log.warning("run %r: %s", writer.log.run, sentence)
+
+
+def _worth(writer: RunWriter) -> int:
+    """Return the bytes of journal that are worth chunking."""
+    return max(CHECKPOINT_BYTES, min(CHECKPOINT_ROWS * writer.row_bytes, RETAINED_BYTES))

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from streamviz.journal.entries import Commit, TableRows, WorkerRow
 from streamviz.journal.history import History
 from streamviz.journal.records import Record, iterate, pack
 from streamviz.journal.runfile import RunFile
-from streamviz.journal.values import decode, decode_axis, encode, encode_axis
+from streamviz.journal.values import decode, decode_axis, encode, encode_axis, encode_roughly
 from streamviz.store.grid import (
     FloatArray,
     IntArray,
@@ -44,6 +45,18 @@ def test_any_bits_come_back(bits: list[int]) -> None:
     values = np.array(bits, np.uint64).view(np.float64)
 
     assert same(decode(encode(values), values.size), values)
+
+
+@given(st.integers(1, 200), st.integers(1, 4), st.randoms(use_true_random=False))
+def test_columns_encoded_roughly_come_back(size: int, count: int, random: Random) -> None:
+    """Several columns at once, of any bits, are read like all others."""
+    lines = [
+        np.array([random.getrandbits(64) for _ in range(size)], np.uint64).view(np.float64)
+        for _ in range(count)
+    ]
+
+    for data, line in zip(encode_roughly(lines), lines, strict=True):
+        assert same(decode(data, size), line)
 
 
 @given(

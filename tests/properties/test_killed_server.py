@@ -137,7 +137,7 @@ class World:
         self.commit()
         if self.recorder is not None:
             writers = self.recorder.writers
-            with mock.patch.object(writer, "CHECKPOINT_BYTES", 1):
+            with mock.patch.multiple(writer, CHECKPOINT_BYTES=1, CHECKPOINT_ROWS=0):
                 wait_until(lambda: not any(one.retained_bytes for one in writers), "it is chunked")
 
     def kill(self) -> None:

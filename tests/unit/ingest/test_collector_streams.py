@@ -11,6 +11,7 @@ from handmade_frames import Ingest, Speaker, batch, stream_id
 
 from streamviz.ingest.acknowledger import (
     ACK_EVERY_S,
+    FRAMES_PER_S,
     LEAST_WINDOW_BYTES,
     MOST_FLUSH_MS,
     WATCHED_FLUSH_MS,
@@ -434,7 +435,7 @@ def test_pace_and_window_follow_the_number_of_streams() -> None:
         Speaker(ingest, number, rank=number).hello()
 
     [*_, (_, ack)] = ingest.acks()
-    assert ack.flush_ms == 1000 * 1000 // 20_000
+    assert ack.flush_ms == 1000 * 1000 // FRAMES_PER_S == 400
     assert ack.window == WINDOWS_BYTES // 1000
 
     ingest.collector._streams = dict.fromkeys(
