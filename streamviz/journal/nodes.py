@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 
 from streamviz.journal import values
-from streamviz.journal.schema import BadRow, checksum, insert
+from streamviz.journal.schema import INSERT, BadRow, checksum, insert, part_checksum
 from streamviz.store.grid import FloatArray, IntArray, Sums, finish
 
 __all__ = [
@@ -151,10 +151,7 @@ def add_leaf(
         *(int(steps.min()), int(steps.max()), 0, steps.size),
     )
     axis = _join(values.encode_axis(steps), values.encode_axis(leaf.times.view(np.int64)))
-    if steps.size < ROUGH_ROWS and leaf.values:
-        lines = values.encode_roughly(leaf.values)
-    else:
-        lines = [values.encode(line) for line in leaf.values]
+    lines = values.encode_all(leaf.values, roughly=steps.size < ROUGH_ROWS)
     _write(connection, node, axis, lines)
     return node
 
@@ -205,9 +202,10 @@ def all_leaf_values(connection: Connection, node: Node, width: int) -> list[Floa
     ).fetchall()
     if len(found) < width:
         raise BadRow(f"of {width} rows of table part from {first} on {len(found)} are there")
-    return [
-        _checked(values.decode, _sound(number, data, crc), node.size) for number, data, crc in found
-    ]
+    try:
+        return values.decode_all([_sound(*part) for part in found], node.size)
+    except ValueError as error:
+        raise BadRow(str(error)) from None
 
 
 def block_axis(connection: Connection, node: Node) -> tuple[IntArray, IntArray, FloatArray]:
@@ -269,7 +267,10 @@ def _join_sums(sums: Sums) -> bytes:
 def _write(connection: Connection, node: Node, axis: bytes, lines: Iterable[bytes]) -> None:
     insert(connection, "chunk", [astuple(node)])
     base = node.id * PARTS
-    insert(connection, "part", [(base + i, data) for i, data in enumerate([axis, *lines])])
+    parts = enumerate([axis, *lines], base)
+    connection.executemany(
+        INSERT["part"], [(number, data, part_checksum(number, data)) for number, data in parts]
+    )
 
 
 def _join(*pieces: bytes) -> bytes:
@@ -297,7 +298,7 @@ def _read(connection: Connection, node: Node, part: int, pieces: int) -> list[by
 
 
 def _sound(number: int, data: bytes, crc: int) -> bytes:
-    if checksum("part", (number, data)) != crc:
+    if part_checksum(number, data) != crc:
         raise BadRow(f"row {number} of table part does not fit its checksum")
     return data
 

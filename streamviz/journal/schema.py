@@ -111,7 +111,8 @@ CREATE = (
 _NUMBERS = struct.Struct("<cq")
 _REALS = struct.Struct("<cd")
 _LENGTHS = struct.Struct("<cI")
-_INSERT = {
+_PART = struct.Struct("<4scqcI")
+INSERT = {
     table: f"INSERT OR REPLACE INTO {table} VALUES (?, {'?, ' * len(columns)}?)"  # noqa: S608 - names are ours
     for table, columns in COLUMNS.items()
 }
@@ -155,6 +156,11 @@ def checksum(table: str, cells: Sequence[Cell]) -> int:
     return zlib.crc32(b"".join(pieces))
 
 
+def part_checksum(number: int, data: bytes) -> int:
+    """Return the same of a row of ``part``, of which there are many, in a fraction of the time."""
+    return zlib.crc32(data, zlib.crc32(_PART.pack(b"part", b"i", number, b"b", len(data))))
+
+
 def insert(connection: Connection, table: str, rows: Sequence[Sequence[Cell]]) -> None:
     """Write rows, over those of the same id.
 
@@ -163,7 +169,7 @@ def insert(connection: Connection, table: str, rows: Sequence[Sequence[Cell]]) -
         table: Of :data:`COLUMNS`.
         rows: Of each row its id, then its columns without the checksum.
     """
-    connection.executemany(_INSERT[table], [(*row, checksum(table, row)) for row in rows])
+    connection.executemany(INSERT[table], [(*row, checksum(table, row)) for row in rows])
 
 
 def read(connection: Connection, table: str) -> Iterator[Row]:

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 
 import numpy as np
 import pytest
@@ -19,7 +18,14 @@ from streamviz.journal.entries import Commit, TableRows, WorkerRow
 from streamviz.journal.history import History
 from streamviz.journal.records import Record, iterate, pack
 from streamviz.journal.runfile import RunFile
-from streamviz.journal.values import decode, decode_axis, encode, encode_axis, encode_roughly
+from streamviz.journal.values import (
+    decode,
+    decode_all,
+    decode_axis,
+    encode,
+    encode_all,
+    encode_axis,
+)
 from streamviz.store.grid import (
     FloatArray,
     IntArray,
@@ -47,16 +53,35 @@ def test_any_bits_come_back(bits: list[int]) -> None:
     assert same(decode(encode(values), values.size), values)
 
 
-@given(st.integers(1, 200), st.integers(1, 4), st.randoms(use_true_random=False))
-def test_columns_encoded_roughly_come_back(size: int, count: int, random: Random) -> None:
-    """Several columns at once, of any bits, are read like all others."""
+KINDS_OF_COLUMN = (
+    st.floats(allow_nan=True),
+    st.floats(width=32),
+    st.integers(-(10**6), 10**6).map(lambda whole: whole / 1000),
+    st.integers(0, 2**64 - 1).map(lambda bits: float(np.uint64(bits).view(np.float64))),
+)
+
+
+@given(st.data(), st.integers(0, 80), st.integers(0, 5), st.booleans())
+def test_columns_encoded_together_come_back(
+    data: st.DataObject,
+    size: int,
+    count: int,
+    roughly: bool,  # noqa: FBT001
+) -> None:
+    """Many columns at once are read alone and together, and not roughly are as small as alone."""
     lines = [
-        np.array([random.getrandbits(64) for _ in range(size)], np.uint64).view(np.float64)
-        for _ in range(count)
+        np.array(data.draw(st.lists(kind, min_size=size, max_size=size)), np.float64)
+        for kind in data.draw(
+            st.lists(st.sampled_from(KINDS_OF_COLUMN), min_size=count, max_size=count)
+        )
     ]
 
-    for data, line in zip(encode_roughly(lines), lines, strict=True):
-        assert same(decode(data, size), line)
+    columns = encode_all(lines, roughly=roughly)
+
+    for found, column, line in zip(decode_all(columns, size), columns, lines, strict=True):
+        assert same(decode(column, size), line)
+        assert same(np.ascontiguousarray(found), line)
+        assert roughly or column == encode(line)
 
 
 @given(
