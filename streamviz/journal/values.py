@@ -37,7 +37,7 @@ _EXACT_MAX = 2.0**53
 _SAMPLE = 32
 """Values looked at before a decimal coding is tried on all of them."""
 _LEVEL, _BITS_LEVEL = 3, -1
-"""Of zstd. Bits of float64 hardly repeat: more effort finds a hundredth and takes thrice the time."""
+"""Of zstd. Bits of float64 hardly repeat: more effort finds a hundredth in thrice the time."""
 _WINDOW_MAX = 1 << 24
 """Bytes a frame may make the decompressor hold; ours need at most 32 KiB."""
 
