@@ -46,18 +46,22 @@ def views(settings: Settings) -> Iterator[Row]:
 
 @benchmark(repeats=1)
 def newcomers(settings: Settings) -> Iterator[Row]:
-    """Fifty pages that come one after the other to a run of 1,024 ranks that has ended."""
+    """Pages that come one after the other to a run of 1,024 ranks that has ended."""
     with ExitStack() as stack:
         server, address, endpoint = stack.enter_context(serving("--memory", "1GiB"))
         steps = f"--steps={settings.rounds(600)}"
         load = simulation(endpoint, "--simulate=1024", "--metrics=8", "--rate=20", steps)
         load.wait()
         time.sleep(5.0)
-        idle = share(server.pid, 5.0)
-        before, began = cpu_seconds(server.pid), time.monotonic()
-        stack.enter_context(ended(watching(address)))
-        cpu = cpu_seconds(server.pid) - before - idle * (time.monotonic() - began)
-    yield Row("a page more, 1,024 ranks: the server's CPU", cpu / VIEWERS, "s", target=0.005)
+        costs = []
+        for count in (1, VIEWERS):
+            idle = share(server.pid, 5.0)
+            before, began = cpu_seconds(server.pid), time.monotonic()
+            stack.enter_context(ended(watching(address, count)))
+            cpu = cpu_seconds(server.pid) - before - idle * (time.monotonic() - began)
+            costs.append(cpu / count)
+    yield Row("the first page of a run of 1,024 ranks: the server's CPU", costs[0], "s")
+    yield Row("a page more: the server's CPU", costs[1], "s", target=0.005)
 
 
 def share(pid: int, seconds: float) -> float:
@@ -67,10 +71,10 @@ def share(pid: int, seconds: float) -> float:
     return (cpu_seconds(pid) - before) / (time.monotonic() - began)
 
 
-def watching(address: str) -> subprocess.Popen[str]:
+def watching(address: str, count: int = VIEWERS) -> subprocess.Popen[str]:
     """Start the pages; return when each has had its first frame."""
     live = address.replace("http://", "ws://").split("?")[0].rstrip("/") + "/live"
-    command = [sys.executable, str(_CROWD), live, str(VIEWERS), "simulated", *CHARTS]
+    command = [sys.executable, str(_CROWD), live, str(count), "simulated", *CHARTS]
     crowd = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert crowd.stdout is not None
     crowd.stdout.readline()
