@@ -46,6 +46,10 @@ _TYPES = {
     ".woff2": "font/woff2",
 }
 _PAGE = "page.html"
+_NO_MODULES = ("theme-boot.js", "matcher-worker.js")
+"""Scripts that no module imports."""
+_FOR_EVER = "private, max-age=31536000, immutable"
+_FINGERPRINT = re.compile(r"\A[0-9a-f]{16}/")
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -87,14 +91,23 @@ class Library:
             components=["bokeh"],
             path_versioner=StaticHandler.append_version,
         )
+        folder = f"{self._prefix}/assets/{self.fingerprint}"
+        # All at once: found import by import, each would be a round trip after the one before.
+        modules = [name for name in sorted(self.assets) if name.endswith(".js")]
         values = {
-            "prefix": self._prefix,
-            "version": __version__,
-            "bokeh_js": resources.js_files[0],
+            "prefix": escape(self._prefix),
+            "version": escape(__version__),
+            "bokeh_js": escape(resources.js_files[0]),
+            "assets": escape(folder),
+            "modules": "\n  ".join(
+                f'<link rel="modulepreload" href="{escape(folder)}/{escape(name)}">'
+                for name in modules
+                if name not in _NO_MODULES
+            ),
         }
         text = self._folder.joinpath(_PAGE).read_text(encoding="utf-8")
         # A placeholder that is not known raises here, not in somebody's browser.
-        filled = _PLACEHOLDER.sub(lambda match: escape(values[match[1]]), text)
+        filled = _PLACEHOLDER.sub(lambda match: values[match[1]], text)
         return Static.of(filled.encode(), _PAGE)
 
     @cached_property
@@ -105,6 +118,12 @@ class Library:
             for name, file in _walk(self._folder)
             if name != _PAGE
         }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What stands in the path of these scripts and styles, and of no others."""
+        tags = "".join(static.etag for _, static in sorted(self.assets.items()))
+        return hashlib.sha256(tags.encode()).hexdigest()[:16]
 
     def panel(self, y_scale: str) -> Static | None:
         """Return a chart's Bokeh document as JSON; ``None`` if there is no such scale."""
@@ -144,13 +163,17 @@ class _StaticAnswer(Guarded):
         """Return what a path's last part stands for."""
         raise NotImplementedError
 
+    def keep(self, name: str) -> str:  # noqa: ARG002 - what others decide by
+        """Return how long a browser may keep what is under a name."""
+        return "no-cache"
+
     def get(self, name: str = "") -> None:
         """Answer, or say that the browser's copy is still right."""
         found = self.find(name)
         if found is None:
             raise Refusal(404, f"nothing is at {self.request.path[:200]!r}")
         self.set_header("Content-Type", found.content_type)
-        self.set_header("Cache-Control", "no-cache")
+        self.set_header("Cache-Control", self.keep(name))
         self.set_header("Etag", found.etag)
         if self.check_etag_header():
             self.set_status(304)
@@ -161,11 +184,15 @@ class _StaticAnswer(Guarded):
 
 
 class AssetHandler(_StaticAnswer):
-    """``/assets/…``: scripts and styles."""
+    """``/assets/…``: scripts and styles; below their fingerprint they are kept for ever."""
 
     def find(self, name: str) -> Static | None:
         """Return a file of the page."""
-        return self.library.assets.get(name)
+        return self.library.assets.get(_FINGERPRINT.sub("", name))
+
+    def keep(self, name: str) -> str:
+        """Let what can never be another be kept."""
+        return _FOR_EVER if name.startswith(f"{self.library.fingerprint}/") else "no-cache"
 
 
 class PanelHandler(_StaticAnswer):

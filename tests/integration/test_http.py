@@ -259,6 +259,25 @@ def test_the_browser_keeps_what_it_has_while_it_is_right(path: str) -> None:
     run(test())
 
 
+def test_what_the_page_is_made_of_is_kept_for_good_under_its_fingerprint() -> None:
+    """Every script and style of the page; under another fingerprint none is."""
+
+    async def test() -> None:
+        async with serving() as server:
+            text = (await server.get("/")).body.decode()
+            paths = sorted(set(re.findall(r'"(/assets/[^"]+)"', text)))
+            assert sum(path.endswith("/page.js") for path in paths) == 1
+            for path in paths:
+                answer = await server.get(path)
+                assert (answer.code, path) == (200, path)
+                assert "immutable" in answer.headers["Cache-Control"]
+                _, _, fingerprint, rest = path.split("/", 3)
+                other = await server.get(f"/assets/{fingerprint[::-1]}/{rest}")
+                assert other.headers["Cache-Control"] == "no-cache"
+
+    run(test())
+
+
 def test_bokeh_js_may_be_kept_for_good_under_its_version() -> None:
     """Its address changes whenever its bytes do."""
 
