@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from statistics import median
 from typing import TYPE_CHECKING
 
+from bench_server import flood_server
 from benchmarks import Row, Settings, benchmark, percentile, said_by
 from chromium import chromium
 from procs import cpu_seconds, ended, resident
@@ -223,6 +224,57 @@ def heatmap(settings: Settings) -> Iterator[Row]:
         "the same: all that the browser's main thread does", busy / updates, "s", target=0.015
     )
     yield Row("the same: bytes on the wire, p50", median(binary), "B", target=2_000)
+
+
+_ZOOMED = """
+(was) => new Promise((resolve) => {
+  const of = () => streamviz.panels().find(({ metric }) => metric === "m/0");
+  addEventListener("pointerup", () => {
+    const released = performance.now();
+    const painted = of().painted;
+    const look = () => {
+      const panel = of();
+      // Finer rows are there, and a paint has shown them.
+      if (panel.shift < was && panel.painted > painted) resolve(performance.now() - released);
+      else if (performance.now() - released < 5000) requestAnimationFrame(look);
+      else resolve(NaN);
+    };
+    requestAnimationFrame(look);
+  }, { once: true, capture: true });
+})
+"""
+
+
+@benchmark(repeats=1)
+def zoom(settings: Settings) -> Iterator[Row]:
+    """From the release of the mouse over a part of a chart to its finer rows painted."""
+    rows = settings.rounds(10**7)
+    with ExitStack() as stack:
+        server, address, endpoint = stack.enter_context(serving("--memory", "1GiB"))
+        flood_server(server.pid, {"page": address, "ingest": endpoint}, rows)
+        tab = stack.enter_context(chromium()).new_page(viewport=WIDE)
+        tab.goto(address)
+        chart = 'streamviz.panels().find(({ metric }) => metric === "m/0")'
+        tab.wait_for_function(f"() => {chart}?.columns?.x.length > 100", timeout=60_000)
+        box = tab.locator(".card", has_text="0").first.locator("canvas").first.bounding_box()
+        assert box is not None
+        taken = []
+        for turn in range(settings.rounds(20)):
+            shift = tab.evaluate(f"() => {chart}.shift")
+            middle = box["x"] + box["width"] * (0.3 + 0.02 * turn)
+            y = box["y"] + box["height"] / 2
+            took = tab.evaluate_handle(f"() => ({{ answer: ({_ZOOMED})({shift}) }})")
+            tab.mouse.move(middle, y)
+            tab.mouse.down()
+            tab.mouse.move(middle + 15, y, steps=3)
+            tab.mouse.move(middle + 30, y + 2)
+            tab.mouse.up()
+            taken.append(took.evaluate("(held) => held.answer") / 1000)
+            tab.keyboard.press("0")
+            tab.wait_for_function(f"() => {chart}.following && {chart}.shift === {shift}")
+    what = f"zoom into {rows:,} points: from the mouse's release to painted"
+    yield Row(f"{what}, p50", median(taken), "s", target=0.060)
+    yield Row(f"{what}, the worst", max(taken), "s")
 
 
 def note(sizes: list[int], payload: str | bytes) -> None:
