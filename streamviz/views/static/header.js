@@ -8,6 +8,11 @@ import { age, bytes, compact, isolated, lag, measure, whole } from "./format.js"
 const TONES = { waiting: "hollow", joining: "hollow", live: "live", stale: "amber", gone: "red", done: "none", failed: "red" };
 /** Data older than this are told by their age, not by the lag of the line. */
 const OLD_S = 2;
+/** A run that lives and has made no step for so many of its steps, and seconds, is said to make none. */
+const STEPS_WAITED = 5;
+const STILL_S = 10;
+/** The same, where nobody knows how long a step takes. */
+const STILL_UNKNOWN_S = 60;
 const NEARLY_FULL = 0.97;
 
 const NEWEST = "";
@@ -29,6 +34,8 @@ export class Header {
       state: this.#cell("state"), ranks: this.#cell("ranks"), dropped: this.#cell("dropped"), memory: this.#cell("memory"),
       disk: this.#cell("disk"), step: this.#cell("step"), rate: this.#cell("rate"),
     };
+    /** @type {{run: string|undefined, pace: number|null}|null} steps a second, as last known */
+    this.paceOf = null;
     this.picker.addEventListener("change", () => on.choose(this.picker.value === NEWEST ? null : this.picker.value));
   }
 
@@ -75,9 +82,13 @@ export class Header {
       const state = status?.state ?? "waiting";
       const old = (status?.age_s ?? 0) + sinceStatus;
       const ended = state === "done" || state === "failed";
-      say(parts.word, paused && state === "live" ? "paused" : state);
+      // While it stands still nobody knows its pace: what it was counts.
+      if (this.paceOf?.run !== status?.run) this.paceOf = { run: status?.run, pace: null };
+      if (status?.steps_per_s) this.paceOf.pace = status.steps_per_s;
+      const still = state === "live" && run && old > stillAfter(this.paceOf.pace);
+      say(parts.word, paused && state === "live" ? "paused" : still ? "no step for" : state);
       say(parts.lag, ended || paused || !run || status.age_s === null ? "" : old > OLD_S ? age(old) : lag(status.lag_ms));
-      cells.state.dataset.tone = paused && state === "live" ? "hollow" : (TONES[/** @type {keyof TONES} */ (state)] ?? "none");
+      cells.state.dataset.tone = paused && state === "live" ? "hollow" : still ? "amber" : (TONES[/** @type {keyof TONES} */ (state)] ?? "none");
     }
     if (!status) return;
     const over = status.state === "done";
@@ -137,6 +148,11 @@ function option(value, text) {
   element.value = value;
   element.textContent = text;
   return element;
+}
+
+/** Seconds after which a run that lives stands still. @param {number|null} pace steps a second */
+function stillAfter(pace) {
+  return pace ? Math.max(STILL_S, STEPS_WAITED / pace) : STILL_UNKNOWN_S;
 }
 
 /**

@@ -1,7 +1,8 @@
 // What the lines of a chart stand for, where there are several: a row below its title.
 
-/** Names beyond these are counted. */
-const SHOWN = 8;
+/** Names beyond these are counted; of more than a few there is room for the names alone. */
+const SHOWN = 5;
+const WITH_VALUES = 3;
 
 export class Legend {
   /**
@@ -41,6 +42,7 @@ export class Legend {
       if (entry.swatch.style.background !== colour) entry.swatch.style.background = colour;
       entry.element.title = label;
     });
+    this.element.classList.toggle("names", readings.length > WITH_VALUES);
     const left = readings.length - shown.length + (this.left ?? 0);
     say(this.more, left > 0 ? `+${left} more` : "");
     this.element.append(this.more);

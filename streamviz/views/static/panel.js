@@ -250,6 +250,7 @@ export class Panel {
     const drawing = this.layered ? merged(layers) : /** @type {import("./derive.js").Drawing} */ (layers[0].drawing);
     this.drawing = drawing;
     plot.xAxis = look.x;
+    plot.unit = this.card.unit;
     this.#choosePlaces(drawing, look);
     if (this.layered) this.card.legend.fill(readings(layers, this.#colour, null, this.card.unit));
     this.#offerLive();

@@ -100,6 +100,8 @@ export class Plot {
     this.empty = new Map(SOURCES.map((name) => [name, true]));
     /** step, relative, wall or metric:<name> */
     this.xAxis = "step";
+    /** Of the values, "" where nobody knows. */
+    this.unit = "";
     this.paints = 0;
     /** @type {(() => void)|null} */
     this.onPainted = null;
@@ -135,7 +137,7 @@ export class Plot {
     const [x, y] = [this.xRange, this.yRange];
     return {
       x: xTicks(this.xAxis, x.start, x.end, this.frame.width, this.scales.x.kind === "log"),
-      y: yTicks(y.start, y.end, this.scales.y, this.frame.height),
+      y: yTicks(y.start, y.end, this.scales.y, this.frame.height, this.unit),
     };
   }
 

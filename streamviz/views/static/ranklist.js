@@ -193,7 +193,8 @@ export function sentence(rows, front) {
     absent: `never heard of, of ${plural(rows.length, "rank")} expected`,
     behind: `${plural(first.behind ?? 0, "step")} behind${at}${where}`,
     stuck: `stands still${at}${where}`,
-    slow: `holds the others up${at}${where}`,
+    // Where it stands now may be where all wait for another one.
+    slow: "is slower than the others",
   }[first.look];
   const others = bad.length > 1 ? `; ${plural(bad.length - 1, "other rank")} in trouble` : "";
   const waiting = first.look !== "absent" && front !== null && bad.length < rows.length ? `; ${plural(rows.length - bad.length, "rank")} at ${whole(front)}` : "";

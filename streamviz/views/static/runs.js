@@ -125,7 +125,7 @@ export class RunList {
   #showGroups(main) {
     const { compared, group } = this;
     const { choices } = compared.state;
-    const options = main ? groupings(compared.setting.runs) : [];
+    const options = groupings(main ? compared.setting.runs : []);
     if (!options.some(({ value }) => value === choices.group)) options.push({ value: choices.group, label: choices.group.replace(/^(mesh|config):/, "$1 ") });
     const wanted = JSON.stringify(options);
     if (wanted !== this.offered && document.activeElement !== group) {

@@ -78,9 +78,11 @@ export function xTicks(axis, low, high, width, log = false) {
  * @param {number} high
  * @param {Scale} scale
  * @param {number} height pixels
+ * @param {string} [unit] of the values
  * @returns {{at: number[], labels: string[]}}
  */
-export function yTicks(low, high, scale, height) {
+export function yTicks(low, high, scale, height, unit = "") {
+  if (unit === "s" && scale.kind === "linear") return secondTicks(low, high, scale, height);
   const count = Math.max(2, Math.round(height / 38));
   if (!(high > low)) return { at: [], labels: [] };
   const log = scale.kind === "log";
@@ -95,6 +97,20 @@ export function yTicks(low, high, scale, height) {
   }
   const at = multiples(low, high, niceStep(high - low, count));
   return { at, labels: tickLabels(at) };
+}
+
+/**
+ * Below a second in the unit that suits, as the value above the chart is.
+ * @param {number} low
+ * @param {number} high
+ * @param {Scale} scale
+ * @param {number} height pixels
+ */
+function secondTicks(low, high, scale, height) {
+  const largest = Math.max(Math.abs(low), Math.abs(high));
+  const [times, unit] = largest >= 1 ? [1, "s"] : largest >= 1e-3 ? [1e3, "ms"] : [1e6, "µs"];
+  const { at, labels } = yTicks(low * times, high * times, scale, height);
+  return { at: at.map((tick) => tick / times), labels: labels.map((label) => (label === "0" ? label : `${label} ${unit}`)) };
 }
 
 /**
