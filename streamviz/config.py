@@ -38,6 +38,7 @@ _MOST_FLUSH_MS = 60_000
 _MOST_BUFFER_BYTES = 2**48
 _MOST_OUTBOX_ROWS = 2**31
 _LEAST_SPILL_BYTES = 2**16
+_LEAST_PAYLOAD_BYTES, _MOST_PAYLOAD_BYTES = 2**12, 2**20
 _MODES = ("online", "file", "off")
 
 
@@ -134,6 +135,10 @@ def _spill_bytes(value: object) -> int:
     return _whole("spill_bytes", value, _MOST_BUFFER_BYTES, _LEAST_SPILL_BYTES)
 
 
+def _payload_bytes(value: object) -> int:
+    return _whole("payload_bytes", value, _MOST_PAYLOAD_BYTES, _LEAST_PAYLOAD_BYTES)
+
+
 def _outbox_rows(value: object) -> int:
     return _whole("outbox_rows", value, _MOST_OUTBOX_ROWS)
 
@@ -163,6 +168,13 @@ class PublisherConfig:
     """Bytes a stream's spill file may have; past it the oldest in memory become a drawn gap.
 
     256 MiB is four buffers, and days of a frame of 1 kB a second.
+    """
+
+    payload_bytes: int = 2**20
+    """Bytes of one picture, text, table or the like, where its kind allows more; it is thinned out,
+    cut or refused.
+
+    1 MiB is a frame: the most that any kind has.
     """
 
     flush_ms: int = 40
@@ -201,6 +213,7 @@ class PublisherConfig:
         outbox_rows: int | None = None,
         spill_dir: str | os.PathLike[str] | None = None,
         spill_bytes: int | None = None,
+        payload_bytes: int | None = None,
         system: str | None = None,
     ) -> PublisherConfig:
         """Return settings from arguments, environment and defaults, in that order.
@@ -238,6 +251,12 @@ class PublisherConfig:
                 default.spill_bytes,
                 lambda text: _spill_bytes(parse_bytes(text)),
             ),
+            payload_bytes=setting(
+                "payload_bytes",
+                payload_bytes,
+                default.payload_bytes,
+                lambda text: _payload_bytes(parse_bytes(text)),
+            ),
             system=_system(setting("system", system, default.system, _system)),
         )
         # The environment's are checked by now; an argument is not.
@@ -246,4 +265,5 @@ class PublisherConfig:
         _buffer_bytes(config.buffer_bytes)
         _outbox_rows(config.outbox_rows)
         _spill_bytes(config.spill_bytes)
+        _payload_bytes(config.payload_bytes)
         return config

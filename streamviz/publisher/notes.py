@@ -14,7 +14,16 @@ from streamviz.wire.bodies import ALERT, LEVELS, MARK, pack_body
 from streamviz.wire.codec import MAX_ITEM_BYTES
 from streamviz.wire.names import MAX_NAME_BYTES, name_fault
 
-__all__ = ["MAX_TEXT", "WAITING_BYTES", "Note", "NoteRoom", "alert_note", "make_note", "mark_note"]
+__all__ = [
+    "MAX_TEXT",
+    "WAITING_BYTES",
+    "Note",
+    "NoteRoom",
+    "alert_note",
+    "legal_name",
+    "make_note",
+    "mark_note",
+]
 
 WAITING_BYTES = 8 << 20
 """Bytes of bodies that may wait to be framed: eight of the largest, and what a loop may send in the
@@ -66,8 +75,21 @@ class NoteRoom:
             self._taken -= size
 
 
-def make_note(kind: str, name: str, body: Mapping[str, object], room: NoteRoom) -> Note:
+def make_note(
+    kind: str,
+    name: str,
+    body: Mapping[str, object],
+    room: NoteRoom,
+    most: int = MAX_ITEM_BYTES,
+) -> Note:
     """Return an item, with its room taken.
+
+    Args:
+        kind: Of the item.
+        name: Of the item.
+        body: Plain data.
+        room: For what waits to be framed.
+        most: Bytes that its body may have.
 
     Raises:
         Unusable: It cannot be sent; the argument says why.
@@ -80,8 +102,11 @@ def make_note(kind: str, name: str, body: Mapping[str, object], room: NoteRoom) 
         data = pack_body(body)
     except Exception:  # noqa: BLE001 - promise 1: whatever a user's object raises stays here
         raise Unusable("an item that is no plain data") from None
-    if len(data) > MAX_ITEM_BYTES:
-        raise Unusable(f"an item of more than {MAX_ITEM_BYTES} bytes")
+    most = min(most, MAX_ITEM_BYTES)
+    if len(data) > most:
+        raise Unusable(
+            f"an item of more than {most} bytes", f"a body of {len(data)}: send less at a time"
+        )
     note = Note(kind, name, data, room)
     if not room.take(note.nbytes):
         raise Unusable("items dropped: more of them wait than there is room for")
@@ -95,7 +120,7 @@ def mark_note(name: object, text: object, room: NoteRoom) -> Note:
         Unusable: It cannot be sent.
     """
     said = _text(text)
-    return make_note(MARK, _name(name), {"text": said} if said else {}, room)
+    return make_note(MARK, legal_name(name), {"text": said} if said else {}, room)
 
 
 def alert_note(title: object, text: object, level: object, room: NoteRoom) -> Note:
@@ -109,10 +134,10 @@ def alert_note(title: object, text: object, level: object, room: NoteRoom) -> No
         "text": _text(text),
         "level": level if level in LEVELS else "warning",
     }
-    return make_note(ALERT, _name(title), body, room)
+    return make_note(ALERT, legal_name(title), body, room)
 
 
-def _name(name: object) -> str:
+def legal_name(name: object) -> str:
     """Return a user's text as a legal name: an alert is not lost for a line break in its title."""
     text = unicodedata.normalize("NFC", _text(name))
     if name_fault(text) is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import SupportsFloat, SupportsIndex
@@ -17,13 +17,15 @@ from typing import SupportsFloat, SupportsIndex
 from streamviz.clock import monotonic_time, wall_time
 from streamviz.config import PublisherConfig, environment, setting
 from streamviz.errors import ConfigError
+from streamviz.publisher.arrivals import Arrivals
 from streamviz.publisher.courier import Backlog
 from streamviz.publisher.endings import ALIVE
 from streamviz.publisher.facts import facts_of, small, with_facts
 from streamviz.publisher.former import Former
 from streamviz.publisher.identity import find_identity, find_run
-from streamviz.publisher.notes import Note, NoteRoom, alert_note, make_note, mark_note
+from streamviz.publisher.notes import Note, NoteRoom
 from streamviz.publisher.outbox import MAX_ROW_VALUES
+from streamviz.publisher.payloads import Payloads
 from streamviz.publisher.phases import Phases
 from streamviz.publisher.plain import plain
 from streamviz.publisher.refusals import Refusals
@@ -38,11 +40,13 @@ __all__ = ["Publisher", "Totals"]
 
 _NEVER = sys.maxsize
 
+_ARRIVALS_S = 0.5
+"""How long the end waits for what is still to come from a device; it is counted if it does not."""
 _BACKLOG_S = 0.2
 """How long the end waits for the thread with left-over files; its connection then just breaks."""
 
 
-class Publisher:
+class Publisher(Payloads):
     """Sends the metrics of one training process to a streamviz server.
 
     >>> publisher = Publisher(run="resnet50")            # doctest: +SKIP
@@ -73,6 +77,7 @@ class Publisher:
         outbox_rows: int | None = None,
         spill_dir: str | os.PathLike[str] | None = None,
         spill_bytes: int | None = None,
+        payload_bytes: int | None = None,
         system: str | None = None,
         replicated: Collection[str] = (),
         mesh: Mapping[str, int] | None = None,
@@ -102,6 +107,7 @@ class Publisher:
                 end; it is delivered when this rank of this run starts again, or by ``streamviz
                 sync``. Default: none; ``./streamviz-spill`` with ``mode="file"``.
             spill_bytes: Bytes that a file there may have.
+            payload_bytes: Bytes of one picture, text, table or the like, at most 1 MiB.
             system: ``auto``: this rank's machine and GPU too, with ``streamviz[system]``; ``off``.
             replicated: Metrics that must be equal on all ranks, such as a loss scale.
             mesh: This rank's coordinates in the parallel layout, such as ``{"dp": 3, "pp": 1}``.
@@ -122,6 +128,7 @@ class Publisher:
             outbox_rows=outbox_rows,
             spill_dir=spill_dir,
             spill_bytes=spill_bytes,
+            payload_bytes=payload_bytes,
             system=system,
         )
         found = find_identity(environment())
@@ -151,6 +158,8 @@ class Publisher:
         self._last_step = -1
         self._all_immutable = immutable_types().issuperset
         self._note_room = NoteRoom()
+        self._arrivals = Arrivals()
+        self._payload_bytes = self._config.payload_bytes
         self._parent: bytes | None = None
         self._former = Former()
         self._backlog: Backlog | None = None
@@ -217,39 +226,6 @@ class Publisher:
         """
         return self._phases.measure(str(name))
 
-    def mark(self, name: str, step: SupportsIndex | None = None, text: str = "") -> None:
-        """Name a moment of the training, which is drawn on its charts; never raises or waits.
-
-        Args:
-            name: Such as ``checkpoint``.
-            step: Default: the last step sent, or, before any, the first that will be.
-            text: More to be read about it.
-        """
-        self._put(step, lambda: mark_note(name, text, self._note_room))
-
-    def alert(
-        self,
-        title: str,
-        text: str = "",
-        level: str = "warning",
-        step: SupportsIndex | None = None,
-    ) -> None:
-        """Say something that a person is to see; never raises or waits.
-
-        Args:
-            title: In a few words.
-            text: In more.
-            level: ``info``, ``warning`` or ``error``.
-            step: As with :meth:`mark`.
-        """
-        self._put(step, lambda: alert_note(title, text, level, self._note_room))
-
-    def _item(
-        self, kind: str, name: str, step: SupportsIndex | None, body: Mapping[str, object]
-    ) -> None:
-        """Send an item of any kind; its body is plain data."""
-        self._put(step, lambda: make_note(kind, name, body, self._note_room))
-
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until everything sent so far is acknowledged.
 
@@ -261,13 +237,14 @@ class Publisher:
             always true.
         """
         deadline = monotonic_time() + timeout
+        have_arrived = self._arrivals.wait(deadline)
         self._former.wait(deadline)
         sender = self._stream.sender
         if sender is None:
             return self._config.mode == "off" or not self._rows
         if sender.ended.is_set():
             return self._stream.is_safe and self._former.is_safe
-        is_safe = sender.ask().done.wait(max(deadline - monotonic_time(), 0.0))
+        is_safe = sender.ask().done.wait(max(deadline - monotonic_time(), 0.0)) and have_arrived
         return is_safe and self._former.is_safe
 
     def new_attempt(self) -> None:
@@ -371,17 +348,9 @@ class Publisher:
 
         self._append = drop  # type: ignore[assignment]
 
-    def _put(self, step: SupportsIndex | None, make: Callable[[], Note]) -> None:
-        """Put an item among the rows."""
-        try:
-            place = self._last_step if step is None else whole_step(step)
-            if step is not None and not 0 <= place <= MAX_STEP:
-                raise Unusable("a step outside 0 to 2**53")
-            self._append((place, wall_time(), {}, make()))
-            if len(self._rows) >= self._outbox.crowd:
-                self._crowded()
-        except Exception as error:  # noqa: BLE001 - promise 1: a mark must not end a training
-            self._refusals.refuse_item(error)
+    @property
+    def _is_off(self) -> bool:
+        return self._config.mode == "off"
 
     def _send_any(self, step: int, now: float, metrics: Mapping[str, object]) -> None:
         taken, pending, unusable = snapshot(metrics)
@@ -411,6 +380,7 @@ class Publisher:
             self._sampler.stop()
         if self._config.mode == "off":
             return
+        self._arrivals.wait(min(deadline, monotonic_time() + _ARRIVALS_S))
         self._deafen("after close", "send was called after close; what it was given is counted")
         ALIVE.discard(self)
         self._former.close(deadline)
@@ -429,6 +399,7 @@ class Publisher:
         self._parent = self._parent or self._stream.name
         self._refusals.after_fork()
         self._note_room = NoteRoom()
+        self._arrivals = Arrivals()
         self._attempt_lock = threading.Lock()
         self._former, self._backlog, self._sampler = Former(), None, None
         self._open()

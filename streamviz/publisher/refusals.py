@@ -65,12 +65,22 @@ class Refusals:
             values, reason = 1, "metrics that are no mapping"
         self.refuse(reason, "", values)
 
-    def refuse_item(self, error: Exception) -> None:
-        """Count a mark, an alert or the like that could not be used."""
-        raised = f"an item that raised {type(error).__name__}"
-        reason = str(error) if isinstance(error, Unusable) else raised
+    def refuse_item(self, error: Exception, what: str = "") -> None:
+        """Count a mark, an alert or the like that could not be used.
+
+        Args:
+            error: What came of it.
+            what: Which it was, for the message.
+        """
+        reason, detail = f"an item that raised {type(error).__name__}", ""
+        with suppress(Exception):  # whatever an object raises when it is to be shown
+            if isinstance(error, Unusable):
+                reason, detail = str(error), error.detail
+            else:
+                detail = str(error)[:200]
         self.count(reason, 1)
-        self.warn(f"item {reason}", f"a mark, an alert or the like was left out: {reason}")
+        said = f"{what or 'a mark, an alert or the like'} was left out: {reason}"
+        self.warn(f"item {reason}", f"{said}: {detail}" if detail else said)
 
     def count(self, reason: str, values: int) -> None:
         """Count values that are left out."""

@@ -22,7 +22,15 @@ __all__ = [
 
 
 class Unusable(Exception):
-    """A value is no number; the argument says why, in the words it is counted under."""
+    """A value cannot be used; the argument says why, in the words it is counted under.
+
+    Attributes:
+        detail: What was found and what to do, for whoever is to mend it.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.detail = detail
 
 
 class DeviceValue:
