@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from streamviz.publisher import Publisher
 
 if TYPE_CHECKING:
+    from streamviz.integrations.tensorboard import SummaryWriter
     from streamviz.notebook import show
 
-__all__ = ["Publisher", "__version__", "show"]
+__all__ = ["Publisher", "SummaryWriter", "__version__", "show"]
 
 
 def __getattr__(name: str) -> object:
@@ -24,4 +25,8 @@ def __getattr__(name: str) -> object:
         from streamviz.notebook import show
 
         return show
+    if name == "SummaryWriter":
+        from streamviz.integrations.tensorboard import SummaryWriter
+
+        return SummaryWriter
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -60,13 +60,14 @@ class Bins:
         return body
 
 
-def binned(value: object, bins: object = 64) -> Bins:
+def binned(value: object, bins: object = 64, max_bins: int = MOST_BINS) -> Bins:
     """Return a histogram of values of any shape.
 
     Args:
         value: Real numbers; those that are not finite are left out and counted.
         bins: How many of equal width; or the edges; or one of NumPy's estimators by name; or
             ``tensorflow``: TensorBoard's, whose widths grow by a tenth.
+        max_bins: How many may be left; neighbours are merged.
 
     Raises:
         Unusable: There is nothing to be binned, or the bins are none.
@@ -87,7 +88,7 @@ def binned(value: object, bins: object = 64) -> Bins:
         not_finite = round((sample.size - kept.size) * whole / sample.size)
         sample = kept
         low, high = float(kept.min()), float(kept.max())
-    edges, counts = _counted(sample, low, high, bins)
+    edges, counts = _fewer(*_counted(sample, low, high, bins), _whole_bins(max_bins))
     scale = (whole - not_finite) / sample.size
     with np.errstate(all="ignore"):
         total, squares = float(sample.sum()) * scale, float(sample @ sample) * scale
@@ -173,7 +174,7 @@ def _counted(
 ) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(bins, str):
         if bins == _TENSORFLOW:
-            return _fewer(*_trimmed(sample, _growing(low, high)))
+            return _trimmed(sample, _growing(low, high))
         return _even_counts(sample, low, high, _estimated(sample, low, high, bins))
     if hasattr(bins, "__index__") and not isinstance(bins, bool) and np.ndim(bins) == 0:  # type: ignore[arg-type]
         return _even_counts(sample, low, high, _whole_bins(bins))
@@ -182,7 +183,7 @@ def _counted(
         raise Unusable("bins that are none", f"found {edges.size} edges; two finite ones or more")
     if not (np.diff(edges) > 0).all():
         raise Unusable("bins whose edges do not increase", "each is to be above the last")
-    return _fewer(edges, np.histogram(sample, edges)[0].astype(np.float64))
+    return edges, np.histogram(sample, edges)[0].astype(np.float64)
 
 
 def _even_counts(
@@ -258,19 +259,21 @@ def _trimmed(sample: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndar
     return edges[full[0] : full[-1] + 2], counts[full[0] : full[-1] + 1]
 
 
-def _fewer(edges: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _fewer(
+    edges: np.ndarray, counts: np.ndarray, most: int = MOST_BINS
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the same histogram with no more bins than there may be.
 
     Empty neighbours become one, which loses nothing; then the emptiest pairs of neighbours do.
     """
-    if counts.size <= MOST_BINS:
+    if counts.size <= most:
         return edges, counts
     keep = np.ones(edges.size, dtype=bool)
     keep[1:-1] = (counts[1:] > 0) | (counts[:-1] > 0)
     edges, counts = edges[keep], np.add.reduceat(counts, np.flatnonzero(keep[:-1]))
-    while counts.size > MOST_BINS:
+    while counts.size > most:
         pairs = counts[: counts.size // 2 * 2].reshape(-1, 2).sum(axis=1)
-        merged = np.argsort(pairs, kind="stable")[: min(counts.size - MOST_BINS, pairs.size)]
+        merged = np.argsort(pairs, kind="stable")[: min(counts.size - most, pairs.size)]
         keep = np.ones(edges.size, dtype=bool)
         keep[merged * 2 + 1] = False
         edges, counts = edges[keep], np.add.reduceat(counts, np.flatnonzero(keep[:-1]))

@@ -43,6 +43,7 @@ class Payloads(PayloadSender):
         step: SupportsIndex | None = None,
         *,
         bins: int | str | Sequence[float] = 64,
+        max_bins: int = 512,
         time: float | None = None,
     ) -> None:
         """Send how values are distributed; they are binned here, so that only counts travel.
@@ -55,13 +56,14 @@ class Payloads(PayloadSender):
             step: Default: the last step sent.
             bins: How many of equal width, at most 512; or their edges; or one of NumPy's estimators
                 such as ``auto``; or ``tensorflow`` for TensorBoard's.
+            max_bins: How many are left at most, by merging the emptiest; 512 at most.
             time: Default: now.
         """
 
         def make(array: object) -> Mapping[str, object]:
             from streamviz.publisher.histograms import binned
 
-            found = binned(array, bins)
+            found = binned(array, bins, max_bins)
             self._not_finite(HISTOGRAM, name, found.not_finite)
             return found.body()
 
