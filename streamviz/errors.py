@@ -18,6 +18,7 @@
     │   ├── DamagedFile              a run's file of which nothing can be read
     │   └── NewerFile                a run's file that a later version of the program wrote
     ├── BadPayload                   a picture, text or chart that cannot be drawn
+    │   └── BadChart(ValueError)     a chart document, with the place in it that is wrong
     ├── UnusableSpill                a file that is no spill file, or a later version's
     ├── AddressInUse(OSError)        a port that another process holds
     ├── ExposedAddress               an address others can reach, asked for without protection
@@ -32,6 +33,7 @@ from __future__ import annotations
 
 __all__ = [
     "AddressInUse",
+    "BadChart",
     "BadKey",
     "BadPayload",
     "BudgetSpent",
@@ -196,6 +198,18 @@ class BadKey(StreamvizError):
 
 class BadPayload(StreamvizError):
     """A payload is not what its kind says; the argument says what was found."""
+
+
+class BadChart(BadPayload, ValueError):
+    """A chart document cannot be drawn.
+
+    Attributes:
+        where: The place in the document, as ``series[0].y``.
+    """
+
+    def __init__(self, where: str, found: str, expected: str) -> None:
+        super().__init__(f"{where}: found {found}, expected {expected}")
+        self.where = where
 
 
 class MissingExtra(StreamvizError, ImportError):

@@ -1,0 +1,179 @@
+// A chart of somebody's own on the page: embedded, dressed in the page's colours, changed in place.
+//
+// The server's figure says in the tags of its models what the page decides: `look:PROPERTY=TOKEN` is
+// a colour of the theme, `fit:…` is what depends on the width. Beside plot.js the only file that
+// knows BokehJS.
+
+/** Pixels, about: a letter's width, and the height of a row of names. */
+const LETTER = 6.2;
+const LEGEND_ROW = 26;
+
+/** @param {string} token */
+function colourOf(token) {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${token}`).trim();
+}
+
+/**
+ * The colours that a model's tags ask for.
+ * @param {unknown} tags
+ * @returns {[string, string][]} property and colour
+ */
+function looks(tags) {
+  if (!Array.isArray(tags)) return [];
+  /** @type {[string, string][]} */
+  const found = [];
+  for (const tag of tags) {
+    const [, property, token] = /^look:(\w+)=([\w-]+)$/.exec(String(tag)) ?? [];
+    const colour = token ? colourOf(token) : "";
+    if (colour) found.push([property, colour]);
+  }
+  return found;
+}
+
+/**
+ * @param {any} model
+ * @param {string} name
+ * @returns {number|null} what a tag `name:NUMBER` says
+ */
+function tagged(model, name) {
+  const tag = model.tags?.find?.((/** @type {unknown} */ one) => String(one).startsWith(`${name}:`));
+  return tag === undefined ? null : Number(String(tag).slice(name.length + 1));
+}
+
+/**
+ * An item's JSON in the page's colours: dressed before it is drawn, it never flashes.
+ * @param {any} part
+ */
+function dressed(part) {
+  if (Array.isArray(part)) return part.map(dressed);
+  if (part === null || typeof part !== "object") return part;
+  /** @type {Record<string, any>} */
+  const out = {};
+  for (const [name, value] of Object.entries(part)) out[name] = name === "array" ? value : dressed(value);
+  for (const [property, colour] of looks(part.attributes?.tags)) {
+    const before = out.attributes[property];
+    out.attributes[property] = before?.type === "value" ? { ...before, value: colour } : colour;
+  }
+  return out;
+}
+
+/**
+ * What a figure is, but for its data and its notes: two that are alike differ in these alone.
+ * @param {any} item
+ */
+function shapeOf(item) {
+  return JSON.stringify(item.doc.roots, function (name, value) {
+    if (name === "id") return undefined;
+    if (name === "data" && this !== null && "selected" in this) return undefined;
+    if (name === "text" && this.name === "note") return undefined;
+    return value;
+  });
+}
+
+export class ShownChart {
+  /**
+   * @param {any} item Bokeh's json_item of a chart
+   * @param {HTMLElement} element
+   * @returns {Promise<ShownChart>}
+   */
+  static async embed(item, element) {
+    const chart = new ShownChart(element);
+    await chart.#draw(item);
+    return chart;
+  }
+
+  /** @param {HTMLElement} element */
+  constructor(element) {
+    this.element = element;
+    this.shape = "";
+    this.views = null;
+    this.resized = new ResizeObserver(() => this.#fit());
+    this.resized.observe(element);
+    element.addEventListener("dblclick", () => this.views?.roots[0].reset());
+  }
+
+  /** The figure's model. */
+  get root() {
+    return this.views?.roots[0]?.model;
+  }
+
+  /**
+   * Show another state: in place where only the data are other, so that a zoom stays.
+   * @param {any} item
+   */
+  async update(item) {
+    if (this.views === null || shapeOf(item) !== this.shape) {
+      await this.#draw(item);
+      return;
+    }
+    const fresh = this.root.document.constructor.from_json(item.doc);
+    for (const model of fresh.roots()[0].references()) {
+      const mine = model.name && this.#named(model.name);
+      if (!mine || mine.type !== model.type) continue;
+      if (mine.type === "ColumnDataSource") mine.data = model.data;
+      else if (model.name === "note") mine.text = new mine.text.constructor({ text: model.text.text });
+    }
+    fresh.clear();
+  }
+
+  /** Take the page's colours as they are now. */
+  recolour() {
+    for (const model of this.root?.references() ?? []) {
+      const colours = looks(model.tags);
+      if (colours.length > 0) model.setv(Object.fromEntries(colours));
+    }
+  }
+
+  /** Give everything back. */
+  release() {
+    this.resized.disconnect();
+    this.#clear();
+  }
+
+  /** @param {any} item */
+  async #draw(item) {
+    this.#clear();
+    this.shape = shapeOf(item);
+    this.views = await globalThis.Bokeh.embed.embed_item(dressed(item), this.element);
+    this.#fit();
+  }
+
+  /** @param {string} name */
+  #named(name) {
+    return this.root.document.get_model_by_name(name);
+  }
+
+  /** Set what depends on the width: columns of the legend, words along the axis and in cells. */
+  #fit() {
+    const view = this.views?.roots[0];
+    const width = this.element.clientWidth;
+    if (!view || width === 0) return;
+    for (const model of this.root.references()) {
+      const letters = tagged(model, "fit");
+      if (letters !== null) {
+        model.ncols = Math.max(1, Math.floor((width - 24) / (letters * LETTER + 44)));
+        const height = tagged(this.root, "fit-height");
+        if (height !== null) this.root.height = height + LEGEND_ROW * Math.ceil(model.items.length / model.ncols);
+      }
+      const words = tagged(model, "fit-words");
+      if (words !== null) model.major_label_orientation = words * LETTER < width - 80 ? "horizontal" : 0.7;
+      const cells = tagged(model, "fit-cells");
+      if (cells !== null) {
+        const room = (width - 140) / cells;
+        model.setv({ text_font_size: room < 26 ? "9px" : "11px", text_alpha: room < 16 ? 0 : 1 });
+      }
+    }
+  }
+
+  #clear() {
+    if (this.views === null) return;
+    const { document: mine } = this.root;
+    this.views.clear();
+    mine.clear();
+    const { documents } = globalThis.Bokeh;
+    const place = documents.indexOf(mine);
+    if (place >= 0) documents.splice(place, 1);
+    this.views = null;
+    this.element.replaceChildren();
+  }
+}
