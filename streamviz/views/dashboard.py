@@ -16,8 +16,10 @@ from streamviz.views.api import (
     RunsHandler,
     StatusHandler,
 )
+from streamviz.views.distributions import DistributionHandler
 from streamviz.views.download import Busy, CsvHandler
 from streamviz.views.items import ItemsHandler
+from streamviz.views.layers import LayersHandler, NewestHandler
 from streamviz.views.layout_handler import LayoutHandler
 from streamviz.views.live import LiveSocket
 from streamviz.views.page import (
@@ -67,6 +69,9 @@ def routes(dashboard: Dashboard, library: Library | None = None) -> list[Route]:
         (r"/api/v1/payloads", PayloadsHandler, parts),
         (r"/api/v1/payload", PayloadHandler, parts),
         (r"/api/v1/media", MediaHandler, parts),
+        (r"/api/v1/distribution", DistributionHandler, parts),
+        (r"/api/v1/layers", LayersHandler, parts),
+        (r"/api/v1/newest", NewestHandler, parts),
         (r"/api/v1/csv", CsvHandler, {**parts, "busy": Busy()}),
         (r"/api/v1/layout", LayoutHandler, {**door, "layout": dashboard.layout}),
         (r"/api/v1/status", StatusHandler, parts),

@@ -20,7 +20,7 @@ from streamviz.wire.payloads import is_payload
 if TYPE_CHECKING:
     from streamviz.store import Item
 
-__all__ = ["MediaHandler", "PayloadHandler", "PayloadsHandler", "index_of"]
+__all__ = ["MediaHandler", "PayloadHandler", "PayloadsHandler", "RunItemsHandler", "index_of"]
 
 MOST_TOLD = 5_000
 """Names and ranks that one index lists, those heard of last."""
@@ -29,11 +29,13 @@ _MEDIA_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _T = TypeVar("_T")
 
 
-class _RunHandler(QueryHandler):
+class RunItemsHandler(QueryHandler):
     """Answers about the items of one run, beside the event loop."""
 
-    async def _answered(self, make: Callable[[list[Item]], _T]) -> _T:
-        """Return what is made of the run's items.
+    async def _answered(
+        self, make: Callable[[list[Item]], _T], kind: str | None = None, name: str | None = None
+    ) -> _T:
+        """Return what is made of the run's items, of one kind and name or of all.
 
         Raises:
             Refusal: 400 for a parameter that cannot be used, 404 for an unknown run or number.
@@ -44,7 +46,7 @@ class _RunHandler(QueryHandler):
             raise Refusal(404, f"{UnknownSeries(run)}; GET /api/v1/runs lists what there is")
 
         def made() -> _T:
-            return make(read_items(self.dashboard, run, None, None))
+            return make(read_items(self.dashboard, run, kind, name))
 
         async with self.dashboard.turns:
             try:
@@ -71,7 +73,7 @@ class _RunHandler(QueryHandler):
         )
 
 
-class PayloadsHandler(_RunHandler):
+class PayloadsHandler(RunItemsHandler):
     """``/api/v1/payloads``: the names of a run's payloads, with the steps that are held of each."""
 
     parameters = ("run",)
@@ -84,7 +86,7 @@ class PayloadsHandler(_RunHandler):
     head = get
 
 
-class PayloadHandler(_RunHandler):
+class PayloadHandler(RunItemsHandler):
     """``/api/v1/payload``: one payload, as the page draws it."""
 
     parameters = ("run", "number")
@@ -111,7 +113,7 @@ class PayloadHandler(_RunHandler):
     head = get
 
 
-class MediaHandler(_RunHandler):
+class MediaHandler(RunItemsHandler):
     """``/api/v1/media``: the bytes of one image."""
 
     parameters = ("run", "number")

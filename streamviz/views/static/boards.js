@@ -35,8 +35,8 @@ export class Boards {
     this.workers = new Workers(get("pane-workers"), { link, goTo });
     this.heatmap = new Heatmap(get("pane-heatmap"), { state, views, paint, goTo });
     this.payloads = payloads;
-    this.distributions = new Distributions(get("pane-distributions"), { state, theme, payloads });
-    this.model = new Model(get("pane-model"), { state, theme, payloads, views, paint, goTo });
+    this.distributions = new Distributions(get("pane-distributions"), { theme, payloads, goTo });
+    this.model = new Model(get("pane-model"), { state, theme, payloads });
     this.media = new Media(get("pane-media"), { state, theme, payloads });
     const system = get("pane-system");
     const [phases, resources] = [div("board-part"), div("board-part")];
@@ -77,7 +77,8 @@ export class Boards {
     this.hosts = new Map(workers.map(({ rank, host }) => [rank, host]));
     this.payloads.show(run);
     this.workers.take(run);
-    this.model.take(run, metrics);
+    this.distributions.take(run, metrics, workers);
+    this.model.take(run, metrics, workers);
     this.heatmap.take(run, metrics, workers);
     if (this.tabs.shown === "system") this.#followSystem();
   }

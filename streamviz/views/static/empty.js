@@ -8,21 +8,32 @@ export function nothingYet(endpoint) {
   const lines = [
     `publisher = streamviz.Publisher("${reachable(endpoint)}")`,
     'publisher.send({"train/loss": loss}, step=step)',
-  ].join("\n");
+  ];
+  return toAdd(
+    "waiting for a training run",
+    "Add these two lines to the training script, before the loop and in it:",
+    lines,
+    "Charts appear here with the first numbers, one for each name. A “/” in a name makes a group.",
+  );
+}
+
+/**
+ * What to add to a training script so that there is something to see.
+ * @param {string} title
+ * @param {string} before
+ * @param {string[]} lines of Python
+ * @param {string} after
+ */
+export function toAdd(title, before, lines, after) {
+  const text = lines.join("\n");
   const code = document.createElement("pre");
-  code.textContent = lines;
+  code.textContent = text;
   code.tabIndex = 0;
   const copy = button("copy", async () => {
-    copy.textContent = (await copied(lines, code)) ? "copied" : "press ctrl-c";
+    copy.textContent = (await copied(text, code)) ? "copied" : "press ctrl-c";
     setTimeout(() => (copy.textContent = "copy"), 2_000);
   });
-  const block = element("div", "code", code, copy);
-  return hello(
-    "waiting for a training run",
-    element("p", "", "Add these two lines to the training script, before the loop and in it:"),
-    block,
-    element("p", "", "Charts appear here with the first numbers, one for each name. A “/” in a name makes a group."),
-  );
+  return hello(title, element("p", "", before), element("div", "code", code, copy), element("p", "", after));
 }
 
 /**

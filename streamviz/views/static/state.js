@@ -24,13 +24,13 @@ import { LOOK, lookFrom, xFrom } from "./look.js";
  * @property {"s"|"m"|"l"} size of charts
  * @property {string} own charts made on this page, and what was changed of others (arrangement.js)
  * @property {""|"off"} layout whether the server's is left out
- * @property {string} tab charts, workers, heatmap or system
+ * @property {string} tab one of TABS
  */
 
 /** @type {Choices} */
 const DEFAULTS = { run: null, mode: "band", ranks: "", ...LOOK, ...COMPARING, filter: "", together: false, heat: "", tab: "charts" };
 
-const TABS = ["charts", "workers", "heatmap", "system"];
+const TABS = ["charts", "workers", "heatmap", "distributions", "model", "media", "system"];
 /** What the server takes, said here first so that the field can say what is wrong. */
 const RANKS = /^\s*\d+(\s*-\s*\d+)?(\s*,\s*\d+(\s*-\s*\d+)?)*\s*$/;
 
