@@ -1,7 +1,7 @@
 // Layer by step: one measure of every layer in one picture, in which the one that explodes or dies stands out.
 
 import { isolated, measure, plural, whole } from "./format.js";
-import { div, segments, span } from "./make.js";
+import { choice, div, span } from "./make.js";
 import { layersByModule } from "./modulevalues.js";
 import { gradient, NAN, shade } from "./ramps.js";
 import { MEASURES } from "./measures.js";
@@ -15,6 +15,7 @@ const LEAST_COLUMNS = 24;
 const TALLEST_ROW = 18;
 const LOWEST_ROW = 3;
 const HEIGHT = 320;
+const TOP = 5;
 const BOTTOM = 18;
 const natural = new Intl.Collator("en", { numeric: true });
 
@@ -51,7 +52,10 @@ export class LayerMap {
     bar.style.setProperty("background", gradient("viridis"));
     const hatch = span("heat-swatch");
     hatch.style.setProperty("background", NAN[0]);
-    this.choose = div("");
+    this.choose = choice("measure", (value) => {
+      this.measure = value;
+      this.#renew();
+    });
     const title = document.createElement("h2");
     title.className = "board-title";
     title.textContent = "every layer, over the steps";
@@ -82,10 +86,13 @@ export class LayerMap {
     if (measures.join("\n") === this.measures.join("\n")) return;
     this.measures = measures;
     if (!measures.includes(this.measure)) this.measure = measures[0] ?? "";
-    this.choose.replaceChildren(segments("measure", measures.map((name) => [name, MEASURES.get(name) ?? name]), this.measure, (value) => {
-      this.measure = value;
-      this.#renew();
+    this.choose.replaceChildren(...measures.map((name) => {
+      const option = document.createElement("option");
+      option.value = name;
+      option.textContent = MEASURES.get(name) ?? isolated(name);
+      return option;
     }));
+    this.choose.value = this.measure;
     this.element.hidden = measures.length === 0;
     if (this.shown) this.#renew();
   }
@@ -136,7 +143,7 @@ export class LayerMap {
     this.order = told.layers.map((_, row) => row).sort((a, b) => place[a] - place[b] || natural.compare(told.layers[a], told.layers[b]));
     const rows = told.layers.length;
     this.each = Math.max(LOWEST_ROW, Math.min(TALLEST_ROW, Math.floor(HEIGHT / rows)));
-    const context = this.sheet.clear(this.each * rows + BOTTOM);
+    const context = this.sheet.clear(TOP + this.each * rows + BOTTOM);
     this.left = Math.min(240, Math.round(this.sheet.width * 0.34));
     const columns = Math.max(told.steps.length, LEAST_COLUMNS);
     const wide = (this.sheet.width - this.left) / columns;
@@ -146,7 +153,7 @@ export class LayerMap {
         if (value === null) continue;
         const x = Math.floor(this.left + column * wide);
         context.fillStyle = typeof value === "string" ? NAN[0] : shade("viridis", colour(value));
-        context.fillRect(x, line * this.each, Math.floor(this.left + (column + 1) * wide) - x, this.each > 5 ? this.each - 1 : this.each);
+        context.fillRect(x, TOP + line * this.each, Math.floor(this.left + (column + 1) * wide) - x, this.each > 5 ? this.each - 1 : this.each);
       }
     }
     this.#labels(context, wide);
@@ -175,12 +182,12 @@ export class LayerMap {
     context.textAlign = "right";
     const every = 2 ** Math.max(0, Math.ceil(Math.log2(13 / each)));
     for (let line = 0; line < this.order.length; line += every) {
-      context.fillText(fromEnd(context, told.layers[this.order[line]], left - 8), left - 8, (line + 0.5) * each);
+      context.fillText(fromEnd(context, told.layers[this.order[line]], left - 8), left - 8, TOP + (line + 0.5) * each);
     }
     context.textAlign = "left";
     const step = 2 ** Math.max(0, Math.ceil(Math.log2(72 / wide)));
     for (let column = 0; column < told.steps.length; column += step) {
-      context.fillText(whole(told.steps[column]), left + column * wide, each * this.order.length + BOTTOM / 2 + 1);
+      context.fillText(whole(told.steps[column]), left + column * wide, TOP + each * this.order.length + BOTTOM / 2 + 1);
     }
   }
 
@@ -190,7 +197,7 @@ export class LayerMap {
     if (!told) return null;
     const { x, y } = this.sheet.at(event);
     const column = Math.floor(((x - left) / (this.sheet.width - left)) * Math.max(told.steps.length, LEAST_COLUMNS));
-    const row = this.order[Math.floor(y / each)];
+    const row = this.order[Math.floor((y - TOP) / each)];
     return row === undefined || column >= told.steps.length ? null : { row, column: Math.max(-1, column) };
   }
 

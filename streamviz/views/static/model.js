@@ -7,7 +7,7 @@ import { bytes, compact, inUnit, isolated, measure, plural, whole } from "./form
 import { choice, div, segments, span } from "./make.js";
 import { MEASURES } from "./measures.js";
 import { matchingOf, modulesOf } from "./modules.js";
-import { ModuleTable, percent } from "./moduletable.js";
+import { ModuleTable, percent, short } from "./moduletable.js";
 import { ModuleValues } from "./modulevalues.js";
 import { Profiles } from "./profiles.js";
 import { shade } from "./ramps.js";
@@ -90,7 +90,11 @@ export class Model {
     this.note = span("board-note");
     this.detail = div("model-detail");
     this.boxes = div("structure");
-    this.colour = choice("colour boxes by", () => this.#draw());
+    this.painted = "";
+    this.colour = choice("colour boxes by", (value) => {
+      this.painted = value;
+      this.#draw();
+    });
     const hue = document.createElement("label");
     hue.className = "board-label";
     hue.append(span("", "colour boxes by"), this.colour);
@@ -212,8 +216,7 @@ export class Model {
   #live() {
     if (!this.shown || this.modules.length === 0) return;
     this.table.colour(this.values);
-    const now = this.colour.value;
-    const offered = [["", "nothing"], ["share", "parameters"], ["time", "forward time"], ...[...this.table.live.keys()].map((name) => [name, MEASURES.get(name) ?? name])];
+    const offered = [["nothing", "nothing"], ["share", "parameters"], ["time", "forward time"], ...[...this.table.live.keys()].map((name) => [name, MEASURES.get(name) ?? name])];
     if (offered.length !== this.colour.options.length) {
       this.colour.replaceChildren(...offered.map(([value, word]) => {
         const option = document.createElement("option");
@@ -221,7 +224,8 @@ export class Model {
         option.textContent = word;
         return option;
       }));
-      this.colour.value = now || (this.table.live.has("grad_norm") ? "grad_norm" : "share");
+      // What moves is looked at first, until somebody chooses.
+      this.colour.value = this.painted || (this.table.live.has("grad_norm") ? "grad_norm" : "share");
     }
     this.#draw();
   }
@@ -273,7 +277,7 @@ export class Model {
         const time = this.table.timeOf(place);
         if (found && value) {
           if (Number.isNaN(value.value)) return { fill: "var(--red)", ink: "var(--surface)", text: "NaN" };
-          return filled(found.scale.place(value.value), by === "act_zero" ? percent(value.value) : measure(Number(value.value.toPrecision(3))));
+          return filled(found.scale.place(value.value), by === "act_zero" ? percent(value.value) : short(value.value));
         }
         if (by === "share" && module.total && this.table.top) return filled(module.total / this.table.top, percent(module.total / this.table.top));
         if (by === "time" && time !== null && this.table.longest) return filled(time / this.table.longest, inUnit(time, "s").join(" "));

@@ -19,7 +19,7 @@ const DEEPEST = 12;
 const COLUMNS = [
   ["name", "module", "as named_modules() has it"],
   ["type", "type", "its class"],
-  ["total", "parameters", "with those of what is inside"],
+  ["total", "params", "parameters, with those of what is inside"],
   ["share", "share", "of the model's parameters"],
   ["shape", "input → output", "shapes of a forward pass"],
   ["time", "forward", "seconds of a forward pass, with what is inside"],
@@ -267,13 +267,17 @@ export class ModuleTable {
 }
 
 /** A value as a cell has room for: three digits. @param {number} value */
-function short(value) {
-  return measure(Number(value.toPrecision(3)));
+export function short(value) {
+  const size = Math.abs(value);
+  if (value === 0) return "0";
+  if (size < 1e-3 || size >= 1e3) return value.toExponential(1).replace("e+", "e").replaceAll("-", "−");
+  return value.toPrecision(3).replace("-", "−");
 }
 
 /** @param {number} share */
 export function percent(share) {
   const hundredths = 100 * share;
+  if (hundredths > 0 && hundredths < 0.05) return "<0.1 %";
   return `${hundredths >= 9.95 || hundredths === 0 ? Math.round(hundredths) : hundredths.toFixed(1)} %`;
 }
 

@@ -1,7 +1,7 @@
 // Where a step's running time goes by operator: profiles that ranks sent, as bars and as a sortable table.
 
 import { barList } from "./bars.js";
-import { isolated, measure, plural, whole } from "./format.js";
+import { inUnit, isolated, measure, plural, whole } from "./format.js";
 import { choice, div, span } from "./make.js";
 
 const TOP = 20;
@@ -84,7 +84,7 @@ export class Profiles {
     const total = time < 0 ? 0 : rows.reduce((sum, row) => sum + (typeof row[time] === "number" ? Math.max(0, row[time]) : 0), 0);
     this.bars.replaceChildren(...(time < 0 ? [] : [
       span("board-note", `${columns[time]}, the ${whole(Math.min(TOP, rows.length))} that take most of ${plural(rows.length, "row")}`),
-      barList(rows.map((row, i) => ({ label: label < 0 ? `row ${i + 1}` : String(row[label]), value: Number(row[time]) || 0, text: `${said(row[time])}  ${total > 0 ? `${Math.round((100 * (Number(row[time]) || 0)) / total)} %` : ""}` })), TOP),
+      barList(rows.map((row, i) => ({ label: label < 0 ? `row ${i + 1}` : String(row[label]), value: Number(row[time]) || 0, text: `${timed(Number(row[time]), columns[time])}  ${total > 0 ? `${Math.round((100 * (Number(row[time]) || 0)) / total)} %` : ""}` })), TOP),
     ]));
     const table = document.createElement("table");
     const head = table.createTHead().insertRow();
@@ -134,9 +134,19 @@ export class Profiles {
 
 /** @param {unknown} value */
 function said(value) {
-  if (typeof value === "number") return Number.isInteger(value) && Math.abs(value) < 1e6 ? whole(value) : measure(value);
+  if (typeof value === "number") return Math.abs(value) >= 1000 && Math.abs(value) < 1e9 ? whole(value) : measure(value);
   if (value === null || value === undefined) return "";
   return isolated(typeof value === "object" ? JSON.stringify(value) : String(value));
+}
+
+/**
+ * A time in the unit that suits it, where its column says in which it is.
+ * @param {number} value
+ * @param {string} column
+ */
+function timed(value, column) {
+  const unit = /[µu]s\b/i.test(column) ? 1e-6 : /\bms\b/i.test(column) ? 1e-3 : /\b(s|seconds)\b/i.test(column) ? 1 : 0;
+  return unit ? inUnit(Number((value * unit).toPrecision(12)), "s").join(" ") : said(value);
 }
 
 /**

@@ -85,8 +85,8 @@ function draw(svg, modules, box, width, on) {
   title.textContent = `${module.path || "(the model)"}  ${module.type}${module.extra ? `(${module.extra})` : ""}`;
   const name = module.name || module.type || "(the model)";
   group.append(rect, title, text(box.x + 10, box.y + 16, short(name, 20), "structure-name", colours?.ink));
-  const right = [inner && !box.boxes ? `+ ${module.type}` : module.name ? module.type : "", colours?.text ?? ""].filter(Boolean).join("  ");
-  group.append(text(box.x + width - 10, box.y + 16, short(right, 24), "structure-type", colours?.ink));
+  const right = [inner && !box.boxes ? `+ ${module.type}` : module.name ? module.type : "", colours?.text ?? ""].filter(Boolean).join(" · ");
+  group.append(text(box.x + width - 10, box.y + 16, short(right, 28), "structure-type", colours?.ink));
   if (!box.boxes) group.append(text(box.x + 10, box.y + 31, module.total ? `${compact(module.total)} parameters` : "", "structure-more", colours?.ink));
   if (inner) {
     group.setAttribute("role", "button");
