@@ -44,16 +44,18 @@ class LayerGrid:
     """``bool[L, S]``, where any rank sent something."""
 
 
-def fold(layers: Sequence[Sequence[Samples]], columns: int) -> LayerGrid:
+def fold(layers: Sequence[Sequence[Samples]], columns: int, width: int = 1) -> LayerGrid:
     """Lay the ranks' values of each layer onto common steps.
 
     Args:
         layers: Of each layer what its ranks sent.
         columns: At most so many; of more steps 2, 4, 8 … share one.
+        width: Steps that a sample stands for at most, a power of two.
     """
     sent = [samples.step for ranks in layers for samples in ranks]
     every = np.unique(np.concatenate(sent)) if sent else np.empty(0, np.int64)
-    shift = 0
+    shift = width.bit_length() - 1
+    every = np.unique(every >> shift)
     while every.size > columns:
         shift += 1
         every = np.unique(every >> 1)

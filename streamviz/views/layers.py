@@ -81,7 +81,8 @@ class LayersHandler(_WatchHandler):
             names = layers_of(self.dashboard, run, measures[0])
             read = _Reader(self.dashboard, run, ranks)
             told = list(names.items())[:MOST_LAYERS]
-            grid = fold([read.samples(metric, points) for metric in (m for _, m in told)], points)
+            samples = [read.samples(metric, points) for _, metric in told]
+            grid = fold(samples, points, read.width)
             return {
                 "measure": measures[0],
                 "layers": [layer for layer, _ in told],
@@ -162,6 +163,8 @@ class _Reader:
         """How many there are to choose from."""
         every = max(1, -(-len(wanted) // MOST_RANKS))
         self.ranks = wanted[::every]
+        self.width = 1
+        """Steps that what was read stands for at most."""
         self._chosen = frozenset(self.ranks)
 
     def samples(self, metric: str, points: int) -> list[Samples]:
@@ -171,9 +174,12 @@ class _Reader:
             return rank in self._chosen
 
         asked = Asked(self._run, metric, None, None, points)
+        result = read_series(self._dashboard, asked, chosen)
+        if not isinstance(result.resolution, str):
+            self.width = max(self.width, result.resolution)
         of_rank: dict[int, Samples] = {}
         # Sorted by rank, then attempt.
-        for one in read_series(self._dashboard, asked, chosen).series:
+        for one in result.series:
             if not one.step.size:
                 continue
             before, now = of_rank.get(one.rank), Samples(one.step, one.value, one.bad)
