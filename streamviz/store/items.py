@@ -1,8 +1,9 @@
 """The items of a run: what was sent that is no row of numbers, newest kept.
 
 Law: of each kind, name and worker the newest stay, each kind within its share of a run's bytes, so
-that no kind pushes another out; what gave way is counted, and the version grows with each that
-came.
+that no kind pushes another out; of a kind that is looked at over the whole run the first stays too,
+and those between are thinned out evenly. What gave way is counted, and the version grows with each
+that came.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ ITEMS_BYTES = 64 << 20
 """Bytes of a run's items, which are part of ``--memory``; each kind has a share of them."""
 ITEM_NAMES = 4000
 """Names and workers of one kind; the one that was sent longest ago goes first."""
+_ENDS = 2
+"""Items of a name that thinning leaves: its first and its newest."""
 _ITEM_BYTES = 512
 """What an item costs besides its text and body."""
 
@@ -100,7 +103,7 @@ class Items:
         held = self._held.setdefault(kind, _OfKind())
         gone = 0
         while held.items and held.nbytes + item.nbytes > ITEMS_BYTES * limit.share:
-            gone += self._let_go(held, held.oldest())
+            gone += self._make_room(held, thinned=limit.thinned)
         while not self._take(item.nbytes):
             if not self.nbytes:
                 return gone + 1
@@ -118,8 +121,16 @@ class Items:
         held.items[key] = ring
         ring.append(item)
         if len(ring) > limit.kept:
-            gone += self._let_go(held, key)
+            gone += self._let_go(held, key, held.next_of(key) if limit.thinned else 0)
         return gone
+
+    def _make_room(self, held: _OfKind, *, thinned: bool) -> int:
+        """Let one of a kind go."""
+        if thinned:
+            key = held.longest()
+            if len(held.items[key]) > _ENDS:
+                return self._let_go(held, key, held.next_of(key))
+        return self._let_go(held, held.oldest())
 
     def _drop_oldest(self) -> int:
         """Let the oldest of all go."""
@@ -127,9 +138,10 @@ class Items:
         held, key = min(found, key=lambda one: one[0].items[one[1]][0].number)
         return self._let_go(held, key)
 
-    def _let_go(self, held: _OfKind, key: tuple[str, int]) -> int:
+    def _let_go(self, held: _OfKind, key: tuple[str, int], at: int = 0) -> int:
         ring = held.items[key]
-        size = ring.popleft().nbytes
+        size = ring[at].nbytes
+        del ring[at]
         if not ring:
             del held.items[key]
         held.nbytes -= size
@@ -162,6 +174,16 @@ class _OfKind:
     def oldest(self) -> tuple[str, int]:
         """Return the key whose first item came before all others."""
         return min(self.items, key=lambda key: self.items[key][0].number)
+
+    def longest(self) -> tuple[str, int]:
+        """Return the key that has most items, of several the one that was added to first."""
+        return max(self.items, key=lambda key: len(self.items[key]))
+
+    def next_of(self, key: tuple[str, int]) -> int:
+        """Return which of a key's items is missed least: neither end, the narrowest gap left."""
+        steps = [item.step for item in self.items[key]]
+        gaps = [abs(after - before) for before, after in zip(steps, steps[2:], strict=False)]
+        return 1 + gaps.index(min(gaps)) if gaps else 0
 
 
 NO_ITEMS = Items(lambda _: False, lambda _: None)

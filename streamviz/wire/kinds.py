@@ -46,20 +46,23 @@ class Limit:
 
     Attributes:
         body: Bytes of one body; a larger one is refused by the publisher, and counted.
-        kept: Items of one name and rank that memory holds, the newest.
+        kept: Items of one name and rank that memory holds, the newest unless they are thinned.
         share: Share of the bytes for a run's items that all of the kind may take.
+        thinned: Whether it is looked at over the whole run, so that not the oldest make room but
+            every second one.
     """
 
     body: int
     kept: int
     share: float
+    thinned: bool = False
 
 
 OTHER = Limit(_MOST_BYTES, 16, 0.125)
 KINDS: dict[str, Limit] = {
     MARK: Limit(1 << 16, 256, 0.125),
     ALERT: Limit(1 << 16, 256, 0.125),
-    HISTOGRAM: Limit(1 << 14, 256, 0.25),
+    HISTOGRAM: Limit(1 << 14, 256, 0.25, thinned=True),
     IMAGE: Limit(_MOST_BYTES, 16, 0.25),
     FIGURE: Limit(_MOST_BYTES, 16, 0.125),
     CHART: Limit(_MOST_BYTES, 16, 0.125),
@@ -68,7 +71,7 @@ KINDS: dict[str, Limit] = {
     GRAPH: Limit(_MOST_BYTES, 4, 0.125),
     PROFILE: Limit(1 << 19, 8, 0.0625),
     HPARAMS: Limit(1 << 17, 4, 0.0625),
-    PR_CURVE: Limit(1 << 17, 64, 0.0625),
+    PR_CURVE: Limit(1 << 17, 64, 0.0625, thinned=True),
     LAYOUT: Limit(1 << 17, 1, 0.0625),
     TENSOR: Limit(1 << 17, 16, 0.0625),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,6 +92,37 @@ def test_the_bytes_of_a_kind_are_bounded_and_leave_the_others_theirs() -> None:
     assert counters.total("items_evicted_total") == 40 - len(held)
     store.drop("r")
     assert store.usage().bytes_held == 0
+
+
+def test_what_is_looked_at_over_a_run_is_thinned_evenly() -> None:
+    """Of histograms the first and the newest stay, and those between lie about as far apart."""
+    store, counters = store_of()
+    kept = KINDS["histogram"].kept
+    for step in range(10 * kept):
+        add(store, kind="histogram", step=step)
+
+    steps = [one.step for one in store.items("r", "histogram")]
+    assert len(steps) == kept
+    assert (steps[0], steps[-1]) == (0, 10 * kept - 1)
+    apart = [after - before for before, after in itertools.pairwise(steps)]
+    assert max(apart) <= 20
+    assert counters.total("items_evicted_total") == 9 * kept
+
+
+def test_names_that_share_their_bytes_are_thinned_alike() -> None:
+    """Many names have the same few steps each, over all of the run, not one name all of them."""
+    store, _ = store_of(256 << 20)
+    for step in range(60):
+        for layer in range(60):
+            add(store, f"w{layer}", "histogram", step, 1 << 13)
+
+    share = ITEMS_BYTES * KINDS["histogram"].share
+    assert sum(one.nbytes for one in store.items("r", "histogram")) <= share
+    for layer in range(60):
+        steps = [one.step for one in store.items("r", "histogram", f"w{layer}")]
+        assert (steps[0], steps[-1]) == (0, 59)
+        assert 25 <= len(steps) <= 35
+        assert max(after - before for before, after in itertools.pairwise(steps)) <= 8
 
 
 def test_ranks_do_not_push_each_other_out() -> None:
