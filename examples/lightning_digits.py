@@ -9,9 +9,9 @@
 Lightning starts two processes of this script, on the CPU; the digits come with scikit-learn. Less
 than a minute.
 
-Look at ``rank/loss``, which the callback takes from every rank at every step, beside ``train/loss``,
-which Lightning hands to its loggers at every tenth. The Workers and the System tab show the phases of
-a step, which the callback times. Checkpoints are diamonds on the charts.
+Look at ``rank/loss``, which the callback takes from every rank at every step, beside
+``train/loss``, which Lightning hands to its loggers at every tenth. The Workers and the System tab
+show the phases of a step, which the callback times. Checkpoints are diamonds on the charts.
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ class Image:
 
         Args:
             data: Array or tensor of height by width (by 1, 3 or 4 channels), ``uint8`` or floats
-                from 0 to 1; a PIL image; a matplotlib figure; the bytes of a PNG, JPEG, GIF or SVG; or
-                the path of such a file.
+                from 0 to 1; a PIL image; a matplotlib figure; the bytes of a PNG, JPEG, GIF or
+                SVG; or the path of such a file.
             mode: PIL's mode to convert a PIL image into.
             caption: Text beneath it.
             boxes: n by 4 corners, x0, y0, x1, y1 in pixels.

@@ -174,7 +174,7 @@ class Run:
             if commit or step is None:
                 self.step += 1
         except Exception:  # noqa: BLE001 - promise 1: a log call must not end a training
-            self.publisher.send(data, step=None)  # which counts what is wrong with it
+            self.publisher.send(data, step=step)  # which counts what is wrong with it
 
     def _send(self, values: dict[str, Any], step: int) -> None:
         values = {**self._gathered, **values}

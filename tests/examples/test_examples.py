@@ -1,4 +1,4 @@
-"""The examples, run as a user would run them, on a machine where no server listens."""
+"""The examples, run as a user would run them: those of frameworks with a server."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from serving import ServerProcess, wait_until
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -27,7 +28,7 @@ def deaf_endpoint() -> Iterator[str]:
 def run(*arguments: str, endpoint: str, seconds: float) -> str:
     """Run Python, and return all that it printed; fail if it fails or takes longer."""
     environment = {name: value for name, value in os.environ.items() if name != "STREAMVIZ_RUN"}
-    environment["STREAMVIZ_ENDPOINT"] = endpoint
+    environment |= {"STREAMVIZ_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     process = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
@@ -94,6 +95,84 @@ def test_ddp_runs_as_a_single_process(deaf_endpoint: str) -> None:
 
     assert "Traceback" not in output
     assert warnings_in(output) <= 1, output
+
+
+@pytest.mark.torch
+def test_lightning_shows_every_rank(server: ServerProcess, tmp_path: Path) -> None:
+    """Both processes send their own values, and do not wait for one that logs something else."""
+    pytest.importorskip("lightning")
+    pytest.importorskip("sklearn")
+
+    output = run(
+        "examples/lightning_digits.py",
+        "--epochs=3",
+        f"--save-dir={tmp_path}",
+        endpoint=server.ingest,
+        seconds=100,
+    )
+
+    assert warnings_in(output) == 0, output
+    name = "lightning-digits"
+    wait_until(lambda: {w["state"] for w in server.workers(name)} == {"done"}, "both are done")
+    assert [(w["rank"], w["world_size"]) for w in server.workers(name)] == [(0, 2), (1, 2)]
+    own = server.series(name, "rank/loss")
+    assert [one["step"] for one in own] == [list(range(66))] * 2
+    assert own[0]["value"] != own[1]["value"]
+    logged = server.series(name, "train/loss")
+    assert [one["step"] for one in logged] == [[9, 19, 29, 39, 49, 59]] * 2
+    for rank in (0, 1):
+        by_step = dict(zip(own[rank]["step"], own[rank]["value"], strict=True))
+        assert [by_step[step] for step in logged[rank]["step"]] == logged[rank]["value"]
+    assert [one["rank"] for one in server.series(name, "train/brightness")] == [0]
+    for phase in ("data", "forward", "backward", "optimizer", "validation", "checkpoint"):
+        assert [one["rank"] for one in server.series(name, f"phase/{phase}")] == [0, 1], phase
+    items = server.get("/api/v1/items", run=name)["items"]
+    assert {one["rank"] for one in items} == {0}
+    assert [one["kind"] for one in items][:2] == ["hparams", "graph"]
+    saved = [one["body"]["text"] for one in items if one["kind"] == "mark"]
+    assert Path(saved[-1]).is_relative_to(tmp_path / name / "version_0" / "checkpoints")
+
+
+@pytest.mark.torch
+def test_transformers_shows_every_rank(server: ServerProcess, tmp_path: Path) -> None:
+    """Each rank's own loss arrives, with the NaN that the trainer hides; the rest comes once."""
+    pytest.importorskip("transformers")
+    pytest.importorskip("accelerate")
+    pytest.importorskip("sklearn")
+
+    output = run(
+        *TORCHRUN,
+        "examples/transformers_tiny.py",
+        "--steps=24",
+        "--spoil-rank=1",
+        f"--output-dir={tmp_path}",
+        endpoint=server.ingest,
+        seconds=100,
+    )
+
+    assert warnings_in(output) == 0, output
+    name = "transformers-tiny"
+    wait_until(lambda: {w["state"] for w in server.workers(name)} == {"done"}, "both are done")
+    assert [(w["rank"], w["attempt"]) for w in server.workers(name)] == [(0, 0), (1, 0)]
+    own = server.series(name, "rank/loss")
+    assert [one["step"] for one in own] == [list(range(1, 25))] * 2
+    assert [one["step"][one["value"].index("NaN")] for one in own if "NaN" in one["value"]] == [20]
+    [logged] = server.series(name, "train/loss")
+    assert (logged["rank"], logged["step"]) == (0, [10, 20])
+    means = [(a + b) / 2 for a, b in zip(own[0]["value"][:10], own[1]["value"][:10], strict=True)]
+    assert logged["value"][0] == pytest.approx(sum(means) / 10, rel=1e-3)
+    [evaluated] = server.series(name, "eval/loss")
+    assert evaluated["step"] == [6, 12, 18, 24, 24]  # the last one after the training
+    for phase in ("data", "forward", "backward", "optimizer", "evaluation", "logging"):
+        assert [one["rank"] for one in server.series(name, f"phase/{phase}")] == [0, 1], phase
+    marks = server.get("/api/v1/items", run=name, kind="mark")["items"]
+    assert {one["name"] for one in marks} == {"checkpoint", "epoch", "evaluation"}
+    [found] = [one for one in server.get("/api/v1/runs") if one["run"] == name]
+    assert found["facts"] == {"total_steps": 24, "samples_per_step": 16.0}
+    alerts = server.get("/api/v1/alerts", run=name)["alerts"]
+    assert [(one["rule"], one["rank"], one["metric"]) for one in alerts] == [
+        ("nan", 1, "rank/loss")
+    ]
 
 
 def test_every_example_is_documented_and_run() -> None:
