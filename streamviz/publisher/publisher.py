@@ -23,6 +23,7 @@ from streamviz.publisher.endings import ALIVE
 from streamviz.publisher.facts import facts_of, small, with_facts
 from streamviz.publisher.former import Former
 from streamviz.publisher.identity import find_identity, find_run
+from streamviz.publisher.modelling import Modelling
 from streamviz.publisher.notes import Note, NoteRoom
 from streamviz.publisher.outbox import MAX_ROW_VALUES
 from streamviz.publisher.payloads import Payloads
@@ -46,7 +47,7 @@ _BACKLOG_S = 0.2
 """How long the end waits for the thread with left-over files; its connection then just breaks."""
 
 
-class Publisher(Payloads):
+class Publisher(Payloads, Modelling):
     """Sends the metrics of one training process to a streamviz server.
 
     >>> publisher = Publisher(run="resnet50")            # doctest: +SKIP
@@ -159,6 +160,7 @@ class Publisher(Payloads):
         self._all_immutable = immutable_types().issuperset
         self._note_room = NoteRoom()
         self._arrivals = Arrivals()
+        self._watches = []
         self._payload_bytes = self._config.payload_bytes
         self._parent: bytes | None = None
         self._former = Former()
@@ -376,6 +378,7 @@ class Publisher(Payloads):
         if self._closed:
             return
         self._closed = True
+        self.unwatch()
         if self._sampler is not None:
             self._sampler.stop()
         if self._config.mode == "off":
