@@ -175,6 +175,39 @@ def test_transformers_shows_every_rank(server: ServerProcess, tmp_path: Path) ->
     ]
 
 
+@pytest.mark.torch
+def test_a_watched_model_shows_its_layers(server: ServerProcess) -> None:
+    """Norms and histograms of every layer arrive, the structure with its shapes, and a profile."""
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+
+    output = run(
+        "examples/watch_model.py",
+        "--steps=20",
+        "--every=5",
+        endpoint=server.ingest,
+        seconds=90,
+    )
+
+    assert warnings_in(output) == 0, output
+    name = "watched-digits"
+    [norms] = server.series(name, "watch/grad_norm/3.0.weight")
+    assert norms["step"] == [0, 5, 10, 15]
+    [zeros] = server.series(name, "watch/act_zero/0.2")
+    assert all(0 < value < 1 for value in zeros["value"])
+    told = server.get("/api/v1/payloads", run=name)["payloads"]
+    steps = {(one["kind"], one["name"]): one["steps"] for one in told}
+    for kind in ("parameters/3.0.weight", "gradients/3.0.weight", "activations/0.2"):
+        assert steps["histogram", kind] == [0, 5, 10, 15]
+    [graph] = [one for one in told if one["kind"] == "graph"]
+    body = server.get("/api/v1/payload", run=name, number=graph["numbers"][0])["body"]
+    assert (body["modules"][0]["input"], body["modules"][0]["output"]) == (
+        "[32, 1, 8, 8]",
+        "[32, 10]",
+    )
+    assert ("profile", "forward of 64 digits") in steps
+
+
 def test_every_example_is_documented_and_run() -> None:
     """A program in examples/ is named in its README and in a test of this file."""
     tests = Path(__file__).read_text()

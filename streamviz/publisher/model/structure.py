@@ -94,19 +94,17 @@ def _passes(
         found[id(module)] = (*about, seconds if timed else None)
 
     modes = [(module, module.training) for module in model.modules()]
-    handles = []
-    for module in model.modules():
-        if id(module) in wanted:
-            handles.append(module.register_forward_pre_hook(Hook(enter, nothing)))
-            handles.append(module.register_forward_hook(Hook(leave, nothing)))
+    handles: list[Any] = []
     why = ""
     try:
         with torch.random.fork_rng(), torch.no_grad():
             model.eval()
-            if isinstance(example, Mapping):
-                model(**example)
-            else:
-                model(*(example if isinstance(example, tuple) else (example,)))
+            _call(model, example)  # the first pass is slower than any that follows
+            for module in model.modules():
+                if id(module) in wanted:
+                    handles.append(module.register_forward_pre_hook(Hook(enter, nothing)))
+                    handles.append(module.register_forward_hook(Hook(leave, nothing)))
+            _call(model, example)
     except Exception as error:  # noqa: BLE001 - promise 1: a picture must not end a training
         why = f"{type(error).__name__}: {error}"[:200]
     finally:
@@ -115,6 +113,13 @@ def _passes(
         for module, mode in modes:
             module.training = mode
     return found, why
+
+
+def _call(model: Any, example: object) -> None:
+    if isinstance(example, Mapping):
+        model(**example)
+    else:
+        model(*(example if isinstance(example, tuple) else (example,)))
 
 
 def _shape(torch: Any, value: object) -> str:
