@@ -122,7 +122,7 @@ def given_bins(
             "a histogram of too many bins", f"found {heights.size}; {MOST_BINS} are kept"
         )
     sides, heights = sides.astype(np.float64), heights.astype(np.float64)
-    if not (np.isfinite(sides).all() and (np.diff(sides) > 0).all()):
+    if not (np.isfinite(sides).all() and (sides[1:] > sides[:-1]).all()):
         raise Unusable("a histogram whose edges do not increase", "each is to be above the last")
     if not (np.isfinite(heights).all() and (heights >= 0).all()):
         raise Unusable("a histogram with counts below zero or not finite", "counts are 0 or more")
@@ -181,7 +181,7 @@ def _counted(
     edges = numbers(bins, "bins").reshape(-1).astype(np.float64)
     if not 2 <= edges.size <= MOST_BINNED or not np.isfinite(edges).all():
         raise Unusable("bins that are none", f"found {edges.size} edges; two finite ones or more")
-    if not (np.diff(edges) > 0).all():
+    if not (edges[1:] > edges[:-1]).all():
         raise Unusable("bins whose edges do not increase", "each is to be above the last")
     return edges, np.histogram(sample, edges)[0].astype(np.float64)
 

@@ -138,7 +138,7 @@ def _arranged(array: np.ndarray, layout: str) -> np.ndarray:
         )
     if array.dtype.kind not in "buif":
         raise Unusable("a picture of no numbers", f"found {described(array)}")
-    axes = _fitting(array, axes)
+    axes, found = _fitting(array, axes), f"{described(array)} as {axes}"
     if 0 in array.shape:
         raise Unusable("a picture without pixels", f"found {described(array)}")
     if "C" not in axes:
@@ -150,7 +150,7 @@ def _arranged(array: np.ndarray, layout: str) -> np.ndarray:
     if channels not in (1, 3, 4):
         raise Unusable(
             "a picture of odd channels",
-            f"found {channels} in {described(array)} as {axes}; 1, 3 or 4 are expected",
+            f"found {channels} in {found}; 1, 3 or 4 are expected",
         )
     if count == 1:
         pixels: np.ndarray = batch[0]
@@ -169,7 +169,7 @@ def _fitting(array: np.ndarray, axes: str) -> str:
     """Return the axes that an array has: those said, or else the only ones that can be meant."""
     if array.ndim == len(axes):
         at = axes.find("C")
-        if axes == "HWC" and array.shape[at] not in (1, 3, 4) and array.shape[0] in (1, 3, 4):
+        if axes == "HWC" and array.shape[at] not in (1, 3, 4) and array.shape[0] in (1, 3):
             return "CHW"
         return axes
     if array.ndim == 2:
