@@ -15,7 +15,7 @@ from streamviz.security.keys import open_keys
 from streamviz.security.private import home
 from streamviz.wire import codec
 from streamviz.wire.delivery import Incoming
-from streamviz.wire.frames import Ack, Gap, Hello, Samples
+from streamviz.wire.frames import Ack, Gap, Hello, Item, Samples
 
 
 def main() -> None:
@@ -42,6 +42,8 @@ def main() -> None:
         elif isinstance(frame, Samples):
             rows = sum(len(batch.steps) // 8 for batch in frame.batches)
             stream.samples(frame.seq, frame.row, rows)
+        elif isinstance(frame, Item):
+            stream.samples(frame.seq, frame.row, 1)
         elif isinstance(frame, Gap):
             stream.gap(frame.seq, frame.last_seq, frame.end_row)
         ack = Ack(epoch=1, next_seq=stream.next_seq, window=1 << 20, flush_ms=20)

@@ -10,7 +10,7 @@ import torch
 __all__ = ["CURVE", "VALUES", "write"]
 
 _random = np.random.default_rng(7)
-VALUES = {
+VALUES: dict[str, Any] = {
     "normal": _random.normal(size=2000),
     "far": np.array([-1e25, -3.0, 0.0, 0.0, 1e-13, 2.0, 1e22]),
     "one": np.full(10, 3.0),

@@ -24,7 +24,7 @@ class Caught:
         self.publisher = Publisher("tcp://127.0.0.1:1", run="run", **how)
         self.notes: list[tuple[int, float, Note]] = []
         self.rows: list[dict[str, float]] = []
-        self.publisher._append = self._take  # type: ignore[method-assign]
+        self.publisher._append = self._take
 
     def _take(self, row: Any) -> None:
         step, time, metrics, note = row

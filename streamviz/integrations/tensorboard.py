@@ -125,7 +125,7 @@ class SummaryWriter(CustomScalars):
 
     def _open(self) -> None:
         self.publisher = self._make() if self._given is None else self._given
-        self._send = self.publisher.send
+        self._send = self.publisher._send_one
         self.file_writer = FileWriter(self)
         self.all_writers = {self.log_dir: self.file_writer}
 
@@ -140,8 +140,8 @@ class SummaryWriter(CustomScalars):
             self._open()
         return self.publisher
 
-    def _send_reopened(self, metrics: Any, step: Any = None) -> None:
-        self._out().send(metrics, step)
+    def _send_reopened(self, name: Any, value: Any, step: int) -> None:
+        self._out()._send_one(name, value, step)
 
     def get_logdir(self) -> str:
         """Return where TensorBoard would write."""
@@ -171,7 +171,7 @@ class SummaryWriter(CustomScalars):
         """Send a number; it stays a float64, whatever the last two say."""
         try:
             if walltime is None and type(global_step) is int:
-                self._send({tag: scalar_value}, global_step)
+                self._send(tag, scalar_value, global_step)
             else:
                 step = self._step(tag, global_step)
                 self._out()._send_at({tag: scalar_value}, step, walltime)

@@ -218,6 +218,19 @@ class Publisher(Payloads, Modelling):
         except Exception as error:  # noqa: BLE001 - promise 1: a metric must not end a training
             self._refusals.refuse_call(metrics, error)
 
+    def _send_one(self, name: str, value: SupportsFloat, step: int) -> None:
+        """Send one metric, as a writer does that is called for each: :meth:`send` without a map."""
+        try:
+            if type(value) is float and 0 <= step <= MAX_STEP and not self._phases.totals:
+                self._last_step = step
+                self._append((step, wall_time(), {name: value}, None))
+                if len(self._rows) >= self._outbox.crowd:
+                    self._crowded()
+            else:
+                self.send({name: value}, step)
+        except Exception:  # noqa: BLE001 - promise 1: a metric must not end a training
+            self._refusals.refuse("a name or step that cannot be used", "", 1)
+
     # -- the rest --------------------------------------------------------------------------
 
     def phase(self, name: str) -> AbstractContextManager[None]:

@@ -75,7 +75,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
 
 @pytest.mark.parametrize("tag", ["train/loss", "train/tensor", "train/array", "nan"])
 def test_scalars_are_the_same(both: Both, tag: str) -> None:
-    """Steps and values of each tag are TensorBoard's, ours in full precision; so are given times."""
+    """Steps, values and given times are TensorBoard's, ours in full precision."""
     [ours] = both.server.series("both", tag)
     theirs = both.theirs.Scalars(tag)
 
@@ -171,16 +171,16 @@ def test_a_figure_is_the_same(server: ServerProcess, tmp_path: Path) -> None:
     matplotlib = pytest.importorskip("matplotlib")
     objects = pytest.importorskip("plotly.graph_objects")
     matplotlib.use("agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
     from torch.utils.tensorboard._utils import figure_to_image
 
-    figure, axes = pyplot.subplots()
+    figure, axes = plt.subplots()
     axes.plot([1, 3, 2])
     expected = figure_to_image(figure, close=False).transpose(1, 2, 0)
     with streamviz.SummaryWriter(tmp_path, run="f", endpoint=server.ingest) as writer:
         writer.add_figure("drawn", figure, 1)
         writer.add_figure("alive", objects.Figure(objects.Scatter(y=[1, 2])), 1)
-    assert pyplot.get_fignums() == []
+    assert plt.get_fignums() == []
 
     index = server.get("/api/v1/payloads", run="f")["payloads"]
     told = {one["name"]: (one["kind"], one["numbers"][0]) for one in index}

@@ -31,7 +31,8 @@ TYPES = st.one_of(
     arrays.datetime64_dtypes(),
     arrays.unicode_string_dtypes(max_len=3),
 )
-ARRAYS = TYPES.flatmap(lambda kind: arrays.arrays(kind, arrays.array_shapes(min_dims=0, max_side=9)))
+SHAPES = arrays.array_shapes(min_dims=0, max_side=9)
+ARRAYS = TYPES.flatmap(lambda kind: arrays.arrays(kind, SHAPES))
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
@@ -65,7 +66,9 @@ CALLS = st.one_of(
     st.tuples(
         st.just("histogram"),
         st.tuples(NAMES, ARRAYS),
-        st.fixed_dictionaries({"bins": st.one_of(ANYTHING, st.sampled_from(["auto", "tensorflow"]))}),
+        st.fixed_dictionaries(
+            {"bins": st.one_of(ANYTHING, st.sampled_from(["auto", "tensorflow"]))}
+        ),
     ),
     st.tuples(st.just("histogram_raw"), st.tuples(NAMES, ANYTHING, ANYTHING), st.just({})),
     st.tuples(
@@ -100,7 +103,7 @@ CALLS = st.one_of(
 
 @given(call=CALLS)
 @settings(
-    max_examples=2000,
+    max_examples=200,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

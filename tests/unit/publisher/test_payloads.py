@@ -1,4 +1,4 @@
-"""Pictures, distributions, texts, charts and the like, as the server reads what a publisher made."""
+"""Pictures, distributions, texts, charts and the like, as the server reads what was made."""
 
 from __future__ import annotations
 
@@ -287,7 +287,12 @@ def test_a_layout_is_checked(caught: Caught) -> None:
                 "x": None,
                 "series": [
                     {
-                        **{"name": "a", "low": 1, "q1": 2, "median": 3, "q3": 4, "high": 4},
+                        "name": "a",
+                        "low": 1,
+                        "q1": 2,
+                        "median": 3,
+                        "q3": 4,
+                        "high": 4,
                         "outliers": [100],
                     }
                 ],
@@ -330,7 +335,9 @@ def test_a_long_line_keeps_its_extremes(caught: Caught) -> None:
 
 def test_a_large_matrix_becomes_means(caught: Caught) -> None:
     """Blocks of equal cells keep their value."""
-    caught.publisher.chart("c", "heatmap", y=np.kron(np.arange(4).reshape(2, 2), np.ones((256, 256))))
+    caught.publisher.chart(
+        "c", "heatmap", y=np.kron(np.arange(4).reshape(2, 2), np.ones((256, 256)))
+    )
     document = caught.document()
     z = np.array(document["z"])
 
@@ -411,7 +418,7 @@ def test_a_hostile_object_harms_nothing(caught: Caught) -> None:
     caught.publisher.chart("name", y=Hostile())
     caught.publisher.pr_curve("name", Hostile(), Hostile())
     caught.publisher.hparams(Hostile())
-    caught.publisher.image("name", [[1]], Hostile())  # type: ignore[arg-type]
+    caught.publisher.image("name", [[1]], Hostile())
 
     assert caught.notes == []
     assert sum(caught.refused.values()) == 10
