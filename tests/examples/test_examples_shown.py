@@ -41,6 +41,31 @@ def test_all_of_the_minimal_example_arrives(server: ServerProcess) -> None:
 
 
 @pytest.mark.torch
+def test_all_that_a_summary_writer_wrote_arrives(server: ServerProcess, tmp_path: Path) -> None:
+    """Scalars of each step, and each kind of payload at the end of each epoch."""
+    for needed in ("torch", "sklearn", "matplotlib"):
+        pytest.importorskip(needed)
+
+    folder = tmp_path / "digits"
+    run("examples/summary_writer.py", "--epochs=2", f"--logdir={folder}", server=server)
+
+    name = str(folder)
+    [loss] = server.series(name, "train/loss")
+    assert loss["step"] == list(range(46))
+    index = server.get("/api/v1/payloads", run=name)["payloads"]
+    steps = {(one["kind"], one["name"]): one["steps"] for one in index}
+    for kind, payload in (
+        ("histogram", "gradients/0.weight"),
+        ("image", "digits/wrong"),
+        ("image", "confusion"),
+        ("pr_curve", "precision and recall/is it an 8"),
+        ("text", "report"),
+    ):
+        assert steps[kind, payload] == [23, 46]
+    assert steps["hparams", "hparams"] == [46]
+
+
+@pytest.mark.torch
 def test_every_rank_of_a_real_training_arrives(server: ServerProcess) -> None:
     """Under torchrun each rank's own loss, schedule, norm, speed and phases arrive; no alarm."""
     pytest.importorskip("torch")
