@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     run: Run | None
 
 __all__ = [
-    "Histogram", "Image", "Publisher", "Run", "SummaryWriter", "Table", "__version__", "alert", "define_metric",
-    "finish", "init", "log", "show", "watch",
+    "Histogram", "Image", "Publisher", "Run", "SummaryWriter", "Table", "__version__", "alert",
+    "define_metric", "finish", "init", "log", "show", "watch",
 ]  # fmt: skip
 
 _ELSEWHERE = {

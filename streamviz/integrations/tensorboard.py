@@ -391,11 +391,7 @@ class SummaryWriter(CustomScalars):
         use_strict_trace: Any = True,
     ) -> None:
         """Send the model's modules with their parameters; it is not traced."""
-        graph = getattr(self._out(), "graph", None)
-        if graph is None:
-            self.warn_once("add_graph")
-        else:
-            graph(model, input_to_model)
+        self._out().graph(model, input_to_model)
 
     # -- its end ---------------------------------------------------------------------------
 
