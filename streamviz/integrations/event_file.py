@@ -5,12 +5,42 @@ Law: nothing is written to a file, and protocol buffers are read without importi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from streamviz.integrations.tensorboard import SummaryWriter
+__all__ = ["FileWriter", "Writer"]
 
-__all__ = ["FileWriter"]
+
+class Writer(Protocol):
+    """What is needed of a ``SummaryWriter``."""
+
+    def get_logdir(self) -> str:
+        """Return the directory that it was given."""
+
+    def add_scalar(
+        self, tag: Any, scalar_value: Any, global_step: Any = None, walltime: Any = None
+    ) -> None:
+        """Send a number."""
+
+    def add_file(
+        self, tag: Any, data: bytes, global_step: Any = None, walltime: Any = None
+    ) -> None:
+        """Send the bytes of a picture's file."""
+
+    @property
+    def add_histogram_raw(self) -> Callable[..., None]:
+        """Send a distribution that was counted already."""
+
+    @property
+    def flush(self) -> Callable[[], None]:
+        """Wait until all is acknowledged."""
+
+    @property
+    def close(self) -> Callable[[], None]:
+        """Deliver what is left."""
+
+    def warn_once(self, name: str, what: str = "") -> None:
+        """Say of a method that what it is given is not shown."""
 
 
 class FileWriter:
@@ -20,7 +50,7 @@ class FileWriter:
     once.
     """
 
-    def __init__(self, writer: SummaryWriter) -> None:
+    def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
     def get_logdir(self) -> str:
