@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from streamviz.cli.csvfile import Part
 
-__all__ = ["Bad", "dates", "date_format_of", "is_date", "is_number", "numbers", "words"]
+__all__ = ["Bad", "date_format_of", "dates", "is_date", "is_number", "numbers", "words"]
 
 _Array = NDArray[np.float64]
 

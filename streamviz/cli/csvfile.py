@@ -10,7 +10,8 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,11 +59,12 @@ class Part:
             io.StringIO(self.data.decode("utf-8", "replace"), newline=""), delimiter=self.delimiter
         )
         before, seen = 0, -1
-        for fields in reader:
-            seen += bool(fields) and len(fields) == self.width
-            if seen == row:
-                break
-            before = reader.line_num
+        with suppress(csv.Error):
+            for fields in reader:
+                seen += bool(fields) and len(fields) == self.width
+                if seen == row:
+                    break
+                before = reader.line_num
         return self.line + before + 1
 
 
@@ -96,6 +98,8 @@ class CsvFile:
     _line: int = 0
     _waiting: bytes = b""
     _node: int = 0
+    _old_ends: bool = False
+    """Whether lines end with a carriage return alone."""
     _bad_rows: int = 0
     _first_bad: str = ""
 
@@ -112,9 +116,10 @@ class CsvFile:
             ) from None
         self._decoder = codecs.getincrementaldecoder(self._encoding)("replace")
         text = codecs.getincrementaldecoder(self._encoding)("replace").decode(head)
-        lines = text.splitlines(keepends=True)
-        if len(head) == _SAMPLE and len(lines) > 1:
-            lines.pop()  # it may be cut off
+        self._old_ends = "\n" not in text and "\r" in text
+        lines = [f"{line}\n" for line in self._newlined(text).split("\n")]
+        if len(lines) > 1 and (len(head) == _SAMPLE or lines[-1] == "\n"):
+            lines.pop()  # it may be cut off, or is what stands behind the last line's end
         if "\0" in text:
             raise ConfigError("FILE", str(self.path), "a CSV file; this one has binary data")
         self._find_header(lines[:_SAMPLE_LINES])
@@ -200,7 +205,7 @@ class CsvFile:
             comments += 1
         body = [line for line in lines[comments:] if line.strip() and not line.startswith("#")]
         self.delimiter = _delimiter_of(body)
-        rows = list(csv.reader(body, delimiter=self.delimiter, skipinitialspace=True))
+        rows = list(_rows(body, self.delimiter))
         first = rows[0] if rows else []
         self._start = comments + (1 if rows else 0)
         if first and all(_NUMBER.fullmatch(entry) or not entry.strip() for entry in first):
@@ -210,7 +215,7 @@ class CsvFile:
             ]
         elif not rows and comments:
             last = lines[comments - 1].lstrip(" #")
-            first = next(csv.reader([last], delimiter=self.delimiter, skipinitialspace=True), [])
+            first = next(_rows([last], self.delimiter), [])
         self.columns = _once([name.strip() for name in first])
         cells = [cell for row in rows[1:] for cell in row if cell]
         commas = sum(_DECIMAL_COMMA.fullmatch(cell) is not None for cell in cells)
@@ -223,9 +228,13 @@ class CsvFile:
         for line in reversed(comments):
             if line.strip():
                 text = line.lstrip(" #")
-                names = next(csv.reader([text], delimiter=self.delimiter, skipinitialspace=True))
+                names = next(_rows([text], self.delimiter), [])
                 return names if len(names) == count else []
         return []
+
+    def _newlined(self, text: str) -> str:
+        """Return a text with the ends of lines that everything else here knows."""
+        return text.replace("\r", "\n") if self._old_ends else text
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -235,8 +244,10 @@ class CsvFile:
             file.seek(self._offset)
             while data := file.read(_BLOCK):
                 self._offset += len(data)
-                plain = data if self._encoding == "utf-8" else self._decoder.decode(data).encode()
-                self._waiting += plain
+                if self._encoding == "utf-8" and not self._old_ends:
+                    self._waiting += data
+                else:
+                    self._waiting += self._newlined(self._decoder.decode(data)).encode()
                 cut = _end_of_records(self._waiting)
                 if cut == 0 and len(self._waiting) > _LONGEST:
                     found = f"a line of more than {_LONGEST >> 20} MiB at line {self._line + 1:,}"
@@ -250,7 +261,7 @@ class CsvFile:
 
     def _without_header(self, piece: bytes) -> Iterator[tuple[bytes, int]]:
         while piece and self._line < self._start:
-            line, end, piece = piece.partition(b"\n")
+            _, _, piece = piece.partition(b"\n")
             self._line += 1
         if piece:
             before = self._line
@@ -259,9 +270,6 @@ class CsvFile:
 
     def _parse(self, data: bytes, line: int, columns: list[str] | None = None) -> Part:
         from pyarrow import csv as arrow
-
-        if b"\n" not in data and b"\r" in data:
-            data = data.replace(b"\r", b"\n")
 
         def refuse(row: Any) -> str:  # noqa: ANN401 - pyarrow's own
             if not row.text.lstrip().startswith("#"):
@@ -293,11 +301,17 @@ class CsvFile:
         return Part(table, data, line, self.delimiter, len(self.columns))
 
 
+def _rows(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    """Yield the fields of lines, up to one that cannot be split."""
+    with suppress(csv.Error):
+        yield from csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+
+
 def _delimiter_of(lines: list[str]) -> str:
     """Return the delimiter by which most lines have the same number of fields, more than one."""
     best, most = ",", (0, 0)
     for delimiter in _DELIMITERS:
-        counts = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter) if row)
+        counts = Counter(len(row) for row in _rows(lines, delimiter) if row)
         if not counts:
             continue
         fields, often = counts.most_common(1)[0]

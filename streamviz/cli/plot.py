@@ -168,7 +168,7 @@ async def _serve(plotting: Plotting, arguments: argparse.Namespace) -> None:
 
 
 def _look(plotting: Plotting) -> bool:
-    """Say whether the files had something new; what is wrong with it is said, and the rest shown."""
+    """Say whether the files had something new; what is wrong is said, and the rest shown."""
     try:
         return plotting.follow()
     except (ConfigError, OSError) as error:

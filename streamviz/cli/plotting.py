@@ -76,6 +76,7 @@ class Plotting:
         self.files = [CsvFile(path) for path in self.paths]
         self._labels = _labels(self.paths)
         self._bad: dict[tuple[int, str], Bad] = {}
+        self._knows_nothing = not all(file.sample.table.num_rows for file in self.files)
         self._check_columns()
         self._ys = self._choose_ys()
         self._x, self._x_type, self._patterns = self._choose_x()
@@ -96,8 +97,11 @@ class Plotting:
         return sum(file.rows for file in self.files) - before
 
     def follow(self) -> bool:
-        """Take in what came since; start over with files that were replaced. Say if there was any."""
+        """Take in what came since, and say if there was any; a replaced file begins anew."""
         replaced = [file for file in self.files if file.was_replaced()]
+        if not replaced and self._knows_nothing and any(file.has_more() for file in self.files):
+            self._open()  # its first row says what its columns are
+            return self.read(to_end=False) > 0
         if replaced:
             try:
                 self._open()
@@ -193,7 +197,7 @@ class Plotting:
             if column not in file.columns or not is_number(file.sample.table.column(column)):
                 return False
             values = numbers(file.sample, column, file.path.name, Bad())
-            if len(values) < 2 or not (np.diff(values) > 0).all():
+            if not (np.diff(values) > 0).all():
                 return False
         return True
 
@@ -232,14 +236,14 @@ class Plotting:
             return False
         bad = Bad()
         dates(file.sample, column, file.path.name, None, bad)
-        return 0 < bad.seen and bad.count < bad.seen / 2
+        return bad.seen > 0 and bad.count < bad.seen / 2
 
     def _guess_x(self) -> str | None:
-        """Return the first column if it increases or has dates; for words, where words are wanted."""
+        """Return the first column if it increases or has dates; words, where words are wanted."""
         first = self.files[0].columns[0]
         if any(first not in file.columns for file in self.files):
             return None
-        if first not in self._ys:
+        if first not in self._ys and "pie" not in self.choice.kinds:
             column = self.files[0].sample.table.column(first)
             if is_date(column) or date_format_of(column) or self._mostly_iso(self.files[0], first):
                 return first
@@ -249,9 +253,9 @@ class Plotting:
             for name in self.files[0].columns:
                 column = self.files[0].sample.table.column(name)
                 shared = all(name in file.columns for file in self.files)
-                if shared and name not in (*self._ys, self.choice.group_by):
-                    if not is_number(column):
-                        return name
+                free = name not in (*self._ys, self.choice.group_by)
+                if shared and free and not is_number(column):
+                    return name
         if "pie" in self.choice.kinds:
             raise ConfigError("--x", "none", "a column with the words of the parts, for a pie")
         return None
@@ -291,9 +295,10 @@ class Plotting:
         title = what if several else choice.title
         if several and not what:
             title = f"{kind}: {', '.join(names[:3])}"
-        labels = {"x": choice.x_label or self._x or "row", "y": choice.y_label or what}
+        beside = "" if title == what else what
+        labels = {"x": choice.x_label or self._x or "row", "y": choice.y_label or beside}
         if kind == "hist":
-            labels = {"x": choice.x_label or what, "y": choice.y_label or "rows"}
+            labels = {"x": choice.x_label or beside, "y": choice.y_label or "rows"}
         elif kind == "box":
             labels["x"] = choice.x_label
         elif kind == "heatmap":
@@ -303,6 +308,10 @@ class Plotting:
             log = {axis: "log" for axis in choice.log if kind == "bar" and axis == "y"}
         about = {"title": title, "labels": labels, "axes": log}
         gathering = Gathering(kind, self._x_type, about, choice.bins)
+        if choice.group_by is None:
+            for place, name in columns:
+                # Declared in this order, whichever file is read first.
+                gathering.add(self._name(place, name), np.empty(0), np.empty(0))
         return _Drawn(gathering, kind, columns)
 
     def _name(self, place: int, column: str) -> str:
@@ -361,7 +370,7 @@ class Plotting:
 
     def _judge(self) -> None:
         """Refuse a column of which most cells cannot be used."""
-        for (place, column), bad in self._bad.items():
+        for (_, column), bad in self._bad.items():
             if bad.count > bad.seen / 2:
                 flag = "--x" if column == self._x else "--y"
                 words = f"a column of numbers or dates; {bad.first} ({bad.count:,} of {bad.seen:,})"
@@ -370,8 +379,7 @@ class Plotting:
 
 def _labels(paths: Sequence[Path]) -> list[str]:
     """Return the shortest names that tell files apart."""
-    for build in (lambda path: path.stem, lambda path: path.name):
-        names = [build(path) for path in paths]
+    for names in ([path.stem for path in paths], [path.name for path in paths]):
         if len(set(names)) == len(names):
             return names
     parts = [f"{path.parent.name}/{path.name}" for path in paths]

@@ -83,7 +83,7 @@ class PlotServer:
         self._changed = asyncio.Event()
 
     async def newer_than(self, version: int) -> bytes | None:
-        """Return the state as JSON as soon as it is newer, ``None`` if it stayed the same a while."""
+        """Return the state as JSON as soon as it is newer, ``None`` if it is not for a while."""
         if version >= self._version:
             if not self._live:
                 return None

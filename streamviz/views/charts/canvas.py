@@ -86,16 +86,23 @@ def source_of(name: str, **columns: Any) -> ColumnDataSource:  # noqa: ANN401 - 
     return ColumnDataSource(dict(columns), name=name)
 
 
-def canvas(chart: Chart, *, bare: bool = False, **options: Any) -> figure:  # noqa: ANN401
+def canvas(
+    chart: Chart,
+    *,
+    bare: bool = False,
+    height: int = HEIGHT,
+    **options: Any,  # noqa: ANN401
+) -> figure:
     """Return a figure with axes, tools, title and notes, and nothing drawn.
 
     Args:
         chart: What it is of.
         bare: Without axes and without tools that zoom.
+        height: Without the legend, pixels.
         options: Further ones of Bokeh's figure.
     """
     plot = figure(
-        height=HEIGHT,
+        height=height,
         sizing_mode="stretch_width",
         toolbar_location="above",
         tools="",
@@ -109,6 +116,7 @@ def canvas(chart: Chart, *, bare: bool = False, **options: Any) -> figure:  # no
         min_border_right=16,
         lod_threshold=None,
         name="chart",
+        tags=[f"fit-height:{height}"],
         **options,
     )
     plot.toolbar.logo = None
@@ -220,9 +228,7 @@ def add_legend(plot: figure, entries: Sequence[tuple[str, Sequence[GlyphRenderer
     ]
     longest = max((min(len(name), _LONGEST_ENTRY) for name, _ in entries), default=0)
     columns = max(1, int(_GUESSED_WIDTH / (longest * _LETTER + 44)))
-    height = plot.height or HEIGHT
-    plot.tags = [f"fit-height:{height}"]
-    plot.height = height + _LEGEND_ROW * -(-len(shown) // columns)
+    plot.height = (plot.height or HEIGHT) + _LEGEND_ROW * -(-len(shown) // columns)
     legend = Legend(
         items=shown,
         name="legend",

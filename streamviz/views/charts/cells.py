@@ -68,8 +68,8 @@ def _table(
         chart,
         x_range=Range1d(start=-0.5, end=columns - 0.5),
         y_range=Range1d(start=rows - 0.5, end=-0.5),
+        height=int(min(max(HEIGHT, 15 * rows + 110), 760)),
     )
-    plot.height = int(min(max(HEIGHT, 15 * rows + 110), 760))
     plot.grid.visible = False
     y, x = (part.ravel() for part in np.indices(cells.z.shape))
     shown = shade.ravel()
@@ -90,7 +90,7 @@ def _table(
     glyph = Rect(
         x="x", y="y", width=1, height=1, fill_color=transform("shade", mapper),
         # Of the cell's own colour, or hairs of the ground would show between cells.
-        line_color=transform("shade", mapper), line_width=0.5,
+        line_color=transform("shade", mapper), line_width=1,
     )  # fmt: skip
     source = source_of("cells", **values)
     drawn: GlyphRenderer[Any] = plot.add_glyph(source, glyph)

@@ -5,7 +5,7 @@ Law: what is drawn of too many rows is exact in its extremes, or in its counts; 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -82,14 +82,23 @@ class Gathering:
         if self.kind != "pie" and self.x_type != "category":
             document["x_type"] = self.x_type
         notes = [self.about["note"]] if self.about.get("note") else []
-        document.update(_TOLD[self.kind](self, notes))
+        tell = {
+            "line": self._lines,
+            "scatter": self._points,
+            "bar": self._averages,
+            "pie": self._shares,
+            "hist": self._bins,
+            "box": self._boxes,
+            "heatmap": self._cells,
+        }[self.kind]
+        document.update(tell(notes))
         if self._left_out:
             notes.append(f"{len(self._left_out):,} further series left out")
         if self.missing and self.kind not in ("line", "bar", "pie"):
             notes.append(f"{self.missing:,} missing or not finite")
         return {**document, "note": " · ".join(notes)}
 
-    def _holder(self) -> object:
+    def _holder(self) -> Any:  # noqa: ANN401 - one of many
         if self.kind == "hist":
             return Counted()
         if self.kind == "box":
@@ -213,17 +222,7 @@ class Gathering:
 
 def _labels(x: _Array, x_type: XType) -> list[str]:
     if x_type == "datetime":
-        times = np.nan_to_num(x).astype("datetime64[s]")
-        return [str(one).replace("T", " ") for one in times]
+        times = [str(one) for one in np.nan_to_num(x).astype("datetime64[s]")]
+        days = all(one.endswith("T00:00:00") for one in times)
+        return [one[:10] if days else one[:16].replace("T", " ") for one in times]
     return [f"{one:.6g}" for one in x]
-
-
-_TOLD: dict[str, Callable[[Gathering, list[str]], dict[str, Any]]] = {
-    "line": Gathering._lines,
-    "scatter": Gathering._points,
-    "bar": Gathering._averages,
-    "pie": Gathering._shares,
-    "hist": Gathering._bins,
-    "box": Gathering._boxes,
-    "heatmap": Gathering._cells,
-}

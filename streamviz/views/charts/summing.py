@@ -67,14 +67,11 @@ class Counted:
         values = np.concatenate(self._raw)
         low, high = float(values.min()), float(values.max())
         whole = high - low < _WHOLE_BINS and bool((values == np.round(values)).all())
-        if whole:
-            edges = np.arange(low - 0.5, high + 1)
-        else:
-            edges = np.linspace(low, high, bins + 1)
+        edges = np.arange(low - 0.5, high + 1) if whole else np.linspace(low, high, bins + 1)
         if not (np.diff(edges) > 0).all():  # they are too close for so many bins
             edges = np.array([np.nextafter(low, -np.inf), np.nextafter(high, np.inf)])
         counts, _ = np.histogram(values, edges)
-        return edges, counts.astype(np.float64)
+        return np.asarray(edges, np.float64), np.asarray(counts, np.float64)
 
     def _begin(self) -> None:
         values = np.concatenate(self._raw)
@@ -210,6 +207,10 @@ class Means:
     """Per stretch: x of its first row, the sum of its values, how many they are."""
     _part: _Array = field(default_factory=lambda: np.empty((0, 3)))
     """Rows, as stretches of one, that are not a whole stretch yet."""
+
+    def __post_init__(self) -> None:
+        # Even, so that stretches are merged two by two and none is left over.
+        self.limit = max(self.limit - self.limit % 2, 2)
 
     def add(self, x: _Array, y: _Array) -> None:
         """Take further rows: ``float64[n]`` each."""

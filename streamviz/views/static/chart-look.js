@@ -74,17 +74,22 @@ export class ShownChart {
   /**
    * @param {any} item Bokeh's json_item of a chart
    * @param {HTMLElement} element
+   * @param {() => number} [height] pixels that it is to have at least, asked whenever the width changes
    * @returns {Promise<ShownChart>}
    */
-  static async embed(item, element) {
-    const chart = new ShownChart(element);
+  static async embed(item, element, height = () => 0) {
+    const chart = new ShownChart(element, height);
     await chart.#draw(item);
     return chart;
   }
 
-  /** @param {HTMLElement} element */
-  constructor(element) {
+  /**
+   * @param {HTMLElement} element
+   * @param {() => number} height
+   */
+  constructor(element, height) {
     this.element = element;
+    this.height = height;
     this.shape = "";
     this.views = null;
     this.resized = new ResizeObserver(() => this.#fit());
@@ -148,12 +153,12 @@ export class ShownChart {
     const view = this.views?.roots[0];
     const width = this.element.clientWidth;
     if (!view || width === 0) return;
+    let legend = 0;
     for (const model of this.root.references()) {
       const letters = tagged(model, "fit");
       if (letters !== null) {
         model.ncols = Math.max(1, Math.floor((width - 24) / (letters * LETTER + 44)));
-        const height = tagged(this.root, "fit-height");
-        if (height !== null) this.root.height = height + LEGEND_ROW * Math.ceil(model.items.length / model.ncols);
+        legend = LEGEND_ROW * Math.ceil(model.items.length / model.ncols);
       }
       const words = tagged(model, "fit-words");
       if (words !== null) model.major_label_orientation = words * LETTER < width - 80 ? "horizontal" : 0.7;
@@ -163,6 +168,7 @@ export class ShownChart {
         model.setv({ text_font_size: room < 26 ? "9px" : "11px", text_alpha: room < 16 ? 0 : 1 });
       }
     }
+    this.root.height = Math.max((tagged(this.root, "fit-height") ?? this.root.height) + legend, this.height());
   }
 
   #clear() {

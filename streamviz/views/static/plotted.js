@@ -13,6 +13,11 @@ const root = document.documentElement;
 const charts = [];
 let version = -1;
 
+/** The height of a chart that stands alone: what the window has, within reason. */
+function tall() {
+  return Math.min(Math.max(innerHeight - 150, 320), 620);
+}
+
 /** @param {{title: string, note: string, columns: number, version: number, live: boolean, items: any[]}} state */
 async function show(state) {
   byId("title").textContent = state.title;
@@ -25,7 +30,7 @@ async function show(state) {
       const card = document.createElement("section");
       card.className = "card";
       byId("grid").append(card);
-      charts[i] = await ShownChart.embed(item, card);
+      charts[i] = await ShownChart.embed(item, card, () => (charts.length <= 1 ? tall() : 0));
     }
   }
   for (const chart of charts.splice(state.items.length)) {
