@@ -51,8 +51,17 @@ class Bad:
             self.first = words(part.line_of(row))
 
 
-def is_number(column: pa.ChunkedArray) -> bool:
-    """Say whether a column is of numbers, or empty."""
+def is_number(part: Part, name: str) -> bool:
+    """Say whether a column is of numbers, but for a few cells, or empty."""
+    column = part.table.column(name)
+    if _has_numbers(column):
+        return True
+    known = [text for text in _texts(column) or () if text is not None and text.strip()]
+    return sum(_float(text, part.decimal) is not None for text in known) > len(known) / 2
+
+
+def _has_numbers(column: pa.ChunkedArray) -> bool:
+    """Say whether a column was read as numbers throughout."""
     from pyarrow import types
 
     kind = column.type
@@ -94,7 +103,7 @@ def date_format_of(column: pa.ChunkedArray) -> str | None:
 def numbers(part: Part, column: str, file: str, bad: Bad) -> _Array:
     """Return a column's values, ``float64[n]``; what is empty or none is NaN."""
     found = part.table.column(column)
-    if is_number(found):
+    if _has_numbers(found):
         values = _as_float(found)
         bad.seen += len(values) - found.null_count
         return values
@@ -104,11 +113,11 @@ def numbers(part: Part, column: str, file: str, bad: Bad) -> _Array:
         if text is None or not text.strip():
             continue
         bad.seen += 1
-        try:
-            # Python's own reads 1_000 as a number, which nobody means in a table.
-            values[row] = float(text) if "_" not in text else float("x")
-        except ValueError:
+        value = _float(text, part.decimal)
+        if value is None:
             bad.tell(part, row, _sentence(file, column, text, "a number"))
+        else:
+            values[row] = value
     return values
 
 
@@ -151,6 +160,14 @@ def words(part: Part, column: str) -> list[str]:
     if texts is None:
         texts = [None if one is None else _plain(one) for one in found.to_pylist()]
     return [text.strip() or _EMPTY if text is not None else _EMPTY for text in texts]
+
+
+def _float(text: str, decimal: str) -> float | None:
+    # Python's own reads 1_000 as a number, which nobody means in a table.
+    try:
+        return None if "_" in text else float(text.replace(decimal, "."))
+    except ValueError:
+        return None
 
 
 def _plain(value: object) -> str:

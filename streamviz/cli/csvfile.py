@@ -45,12 +45,16 @@ class Part:
         table: Their columns.
         data: The bytes that they were read from.
         line: Of the file, before the first of these bytes.
+        delimiter: Between fields.
+        decimal: What stands before the decimals of a number.
+        width: Fields of a row.
     """
 
     table: pa.Table
     data: bytes
     line: int
     delimiter: str
+    decimal: str
     width: int
 
     def line_of(self, row: int) -> int:
@@ -298,7 +302,7 @@ class CsvFile:
                 check_utf8=True,
             ),
         )
-        return Part(table, data, line, self.delimiter, len(self.columns))
+        return Part(table, data, line, self.delimiter, self._decimal, len(self.columns))
 
 
 def _rows(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:

@@ -174,7 +174,7 @@ class Plotting:
             name
             for file in self.files
             for name in file.columns
-            if name not in others and is_number(file.sample.table.column(name))
+            if name not in others and is_number(file.sample, name)
         ]
         names = list(dict.fromkeys(found))
         if self.choice.x is None and len(names) > 1:
@@ -194,10 +194,10 @@ class Plotting:
     def _increases(self, column: str) -> bool:
         """Say whether a column can be the x of all files: it only ever increases."""
         for file in self.files:
-            if column not in file.columns or not is_number(file.sample.table.column(column)):
+            if column not in file.columns or not is_number(file.sample, column):
                 return False
             values = numbers(file.sample, column, file.path.name, Bad())
-            if not (np.diff(values) > 0).all():
+            if not (np.diff(values[np.isfinite(values)]) > 0).all():
                 return False
         return True
 
@@ -216,12 +216,14 @@ class Plotting:
         types, patterns = [], []
         for file in self.files:
             column = file.sample.table.column(x)
-            pattern = None if is_number(column) or is_date(column) else date_format_of(column)
+            pattern = (
+                None if is_number(file.sample, x) or is_date(column) else date_format_of(column)
+            )
             patterns.append(pattern)
             if is_date(column) or pattern is not None or self._mostly_iso(file, x):
                 types.append("datetime")
             else:
-                types.append("number" if is_number(column) else "category")
+                types.append("number" if is_number(file.sample, x) else "category")
         if len(set(types)) > 1:
             told = ", ".join(
                 f"{one} in {file.path.name}" for one, file in zip(types, self.files, strict=True)
@@ -231,8 +233,7 @@ class Plotting:
         return x, found, patterns
 
     def _mostly_iso(self, file: CsvFile, column: str) -> bool:
-        found = file.sample.table.column(column)
-        if is_number(found):
+        if is_number(file.sample, column):
             return False
         bad = Bad()
         dates(file.sample, column, file.path.name, None, bad)
@@ -251,10 +252,9 @@ class Plotting:
                 return first
         if {"pie", "bar"} & set(self.choice.kinds):
             for name in self.files[0].columns:
-                column = self.files[0].sample.table.column(name)
                 shared = all(name in file.columns for file in self.files)
                 free = name not in (*self._ys, self.choice.group_by)
-                if shared and free and not is_number(column):
+                if shared and free and not is_number(self.files[0].sample, name):
                     return name
         if "pie" in self.choice.kinds:
             raise ConfigError("--x", "none", "a column with the words of the parts, for a pie")

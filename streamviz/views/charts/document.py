@@ -74,6 +74,9 @@ def read_chart(document: Mapping[str, Any]) -> Chart:
     )
     if note := _text(document.get("note"), "note"):
         chart.notes.append(note)
+    whole = document.get("reduced_from")
+    if isinstance(whole, int) and 0 < whole < 1 << 53:
+        chart.notes.append(f"fewer than the {whole:,} that there were")
     if kind in ("heatmap", "confusion"):
         chart.cells = _cells(document)
         return chart

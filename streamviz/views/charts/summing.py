@@ -112,7 +112,7 @@ class Counted:
         some = np.zeros(count * width)
         taken = cells[first : first + count * width]
         some[: len(taken)] = taken
-        edges = self._low + self._step * (first + width * np.arange(count + 1))
+        edges: _Array = self._low + self._step * (first + width * np.arange(count + 1.0))
         return edges, some.reshape(count, width).sum(1)
 
 

@@ -70,6 +70,16 @@ function shapeOf(item) {
   });
 }
 
+/**
+ * The models of a figure that change with the data, by type and name.
+ * @param {any} root
+ * @returns {[string, any][]}
+ */
+function filled(root) {
+  const found = [...root.references()].filter(({ type, name }) => type === "ColumnDataSource" || (type === "Title" && name === "note"));
+  return found.map((model) => [`${model.type} ${model.name}`, model]);
+}
+
 export class ShownChart {
   /**
    * @param {any} item Bokeh's json_item of a chart
@@ -112,11 +122,11 @@ export class ShownChart {
       return;
     }
     const fresh = this.root.document.constructor.from_json(item.doc);
-    for (const model of fresh.roots()[0].references()) {
-      const mine = model.name && this.#named(model.name);
-      if (!mine || mine.type !== model.type) continue;
-      if (mine.type === "ColumnDataSource") mine.data = model.data;
-      else if (model.name === "note") mine.text = new mine.text.constructor({ text: model.text.text });
+    const mine = new Map(filled(this.root));
+    for (const [key, model] of filled(fresh.roots()[0])) {
+      const old = mine.get(key);
+      if (old?.type === "ColumnDataSource") old.data = model.data;
+      else if (old) old.text = new old.text.constructor({ text: model.text.text });
     }
     fresh.clear();
   }
@@ -141,11 +151,6 @@ export class ShownChart {
     this.shape = shapeOf(item);
     this.views = await globalThis.Bokeh.embed.embed_item(dressed(item), this.element);
     this.#fit();
-  }
-
-  /** @param {string} name */
-  #named(name) {
-    return this.root.document.get_model_by_name(name);
   }
 
   /** Set what depends on the width: columns of the legend, words along the axis and in cells. */

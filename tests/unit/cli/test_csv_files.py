@@ -136,6 +136,15 @@ def test_bad_cells_are_left_out_and_the_first_is_named(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_bad_cell_does_not_spoil_decimal_commas(tmp_path: Path) -> None:
+    """Where one cell is no number, those beside it still are."""
+    text = "epoch;loss\n1;0,5\n2;0,25\n3;?\n4;1,5\n"
+
+    [document] = drawn(written(tmp_path, text))
+
+    assert document["series"][0]["y"] == [0.5, 0.25, None, 1.5]
+
+
 def test_lines_with_other_fields_are_left_out_and_counted(tmp_path: Path) -> None:
     """A line that was cut off, or has too much, is not guessed at."""
     path = written(tmp_path, "epoch,loss\n1,0.5\n2,0.25,9\n3\n4,1\n")
