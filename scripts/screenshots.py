@@ -75,7 +75,7 @@ class Picture:
 
     Attributes:
         name: The file's, before the look: ``workers`` makes ``workers-light.png``.
-        run: The run that it shows.
+        run: The run that it shows; empty: none, but the file of charts that an example writes.
         query: What of the page's address chooses the view.
         looks: Of :data:`LOOKS`.
         before: Done to the page before it is taken.
@@ -102,6 +102,7 @@ PICTURES = (
     Picture("alerts", "llm-7b", looks=("light", "dark"), before=_open_alerts),
     Picture("notebook", "llm-7b", looks=("light",), in_notebook=True),
     Picture("workers", "llm-70b", "tab=workers"),
+    Picture("plot", "", looks=("light", "dark")),
 )
 
 
@@ -126,12 +127,15 @@ def main() -> int:
         server = ending.enter_context(_server(Path(folder)))
         browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS.split())
         # One training after the other: they share this machine with the browser.
-        for run in dict.fromkeys(picture.run for picture in pictures):
+        for run in dict.fromkeys(picture.run for picture in pictures if picture.run):
             with _training(server, run):
                 server.wait_for(run)
                 for picture in pictures:
                     if picture.run == run:
                         _take(browser, server, picture)
+        for picture in pictures:
+            if not picture.run:
+                _take_file(browser, _file_of_charts(Path(folder)), picture)
         browser.close()
     return 0
 
@@ -264,12 +268,37 @@ def _take(browser: Browser, server: Served, picture: Picture) -> None:
             if picture.before is not None:
                 picture.before(page)
             page.wait_for_timeout(_SETTLED_S * 1000)
-            data = _small(page.screenshot())
+            _write(page.screenshot(), picture.name, look)
         finally:
             context.close()
-        path = IMAGES / f"{picture.name}-{look}.png"
-        path.write_bytes(data)
-        print(f"{path.relative_to(ROOT)}: {len(data) / 1000:.0f} kB", flush=True)
+
+
+def _write(png: bytes, name: str, look: str) -> None:
+    """Write a picture, as small as it can be."""
+    data = _small(png)
+    path = IMAGES / f"{name}-{look}.png"
+    path.write_bytes(data)
+    print(f"{path.relative_to(ROOT)}: {len(data) / 1000:.0f} kB", flush=True)
+
+
+def _file_of_charts(folder: Path) -> Path:
+    """Run the example that writes charts; return its file."""
+    command = [sys.executable, "examples/csv_charts.py", f"--folder={folder}"]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return folder / "digits.html"
+
+
+def _take_file(browser: Browser, file: Path, picture: Picture) -> None:
+    for look in picture.looks:
+        context = browser.new_context(**LOOKS[look])
+        try:
+            page = context.new_page()
+            page.goto(file.as_uri())
+            page.wait_for_function("() => document.documentElement.dataset.shown")
+            page.wait_for_timeout(_SETTLED_S * 1000)
+            _write(page.screenshot(), picture.name, look)
+        finally:
+            context.close()
 
 
 def _opened(context: BrowserContext, server: Served, picture: Picture) -> Page:

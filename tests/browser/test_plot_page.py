@@ -35,8 +35,8 @@ INKED = """() => [...Bokeh.documents].map((doc) => {
 def documents(name: str) -> list[dict[str, Any]]:
     """Return a chart of each kind, all its names the same."""
     about = {"title": name, "labels": {"x": name, "y": name}}
-    series = [{"name": name, "y": [1, 3, 2]}, {"name": name, "y": [2, 1, 4]}]
-    points = {**about, "x": [name, f"{name} 2", "c"], "series": series}
+    series: list[Any] = [{"name": name, "y": [1, 3, 2]}, {"name": name, "y": [2, 1, 4]}]
+    points: dict[str, Any] = {**about, "x": [name, f"{name} 2", "c"], "series": series}
     cells = {**about, "x": [name, "b"], "rows": [name, "b"], "z": [[5, 1], [2, 7]]}
     box = {"name": name, "low": 0, "q1": 1, "median": 2, "q3": 3, "high": 4, "outliers": [6]}
     by_kind: dict[str, dict[str, Any]] = {

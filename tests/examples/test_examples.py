@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from serving import ServerProcess, wait_until
 
+from streamviz.views.charts import figure_of
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -206,6 +208,54 @@ def test_a_watched_model_shows_its_layers(server: ServerProcess) -> None:
         "[32, 10]",
     )
     assert ("profile", "forward of 64 digits") in steps
+
+
+@pytest.mark.torch
+def test_csv_files_are_charts(deaf_endpoint: str, tmp_path: Path) -> None:
+    """A training's CSV files become two pages, with a chart of each kind that was promised."""
+    for package in ("torch", "sklearn", "pyarrow"):
+        pytest.importorskip(package)
+
+    output = run(
+        "examples/csv_charts.py",
+        "--epochs=4",
+        f"--folder={tmp_path}",
+        endpoint=deaf_endpoint,
+        seconds=60,
+    )
+
+    assert "html: loss.html" in output
+    assert len((tmp_path / "train.csv").read_text().splitlines()) == 5
+    page = (tmp_path / "digits.html").read_text()
+    for glyph in ("Line", "VBar", "Scatter", "Quad", "Wedge"):
+        assert f'"name": "{glyph}"' in page, glyph
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("program", "kinds"), [("custom_charts", ["chart"] * 16), ("plotly_figure", ["figure"] * 2)]
+)
+def test_charts_and_figures_arrive(server: ServerProcess, program: str, kinds: list[str]) -> None:
+    """All that is sent beside the metrics is there, each chart one that can be drawn."""
+    for package in ("torch", "sklearn", "plotly"):
+        pytest.importorskip(package)
+
+    output = run(
+        f"examples/{program}.py", "--epochs=2", *(["--every=1"] if "chart" in program else []),
+        endpoint=server.ingest, seconds=60,
+    )  # fmt: skip
+
+    assert warnings_in(output) == 0, output
+    name = program.replace("_", "-")
+    wait_until(lambda: {w["state"] for w in server.workers(name)} == {"done"}, "it is done")
+    listed = server.get("/api/v1/payloads", run=name)["payloads"]
+    assert sorted(one["kind"] for one in listed for _ in one["steps"]) == kinds
+    for one in listed:
+        body = server.get("/api/v1/payload", run=name, number=str(one["numbers"][-1]))["body"]
+        if one["kind"] == "chart":
+            figure_of(body)
+        else:
+            assert body["library"] == "plotly"
 
 
 def test_every_example_is_documented_and_run() -> None:

@@ -17,6 +17,7 @@ from bokeh.models import (
     DataRange1d,
     FixedTicker,
     HoverTool,
+    LogAxis,
     Model,
     NoOverlap,
     PanTool,
@@ -141,6 +142,8 @@ def canvas(
             major_label_policy=NoOverlap(min_distance=6),
         )
         look(axis, axis_label_text_color="ink-2", major_label_text_color="axis-ink")
+        if isinstance(axis, LogAxis):
+            axis.formatter = BasicTickFormatter()  # an exponent high up reads as a power
         if isinstance(axis.formatter, BasicTickFormatter):
             axis.formatter.update(power_limit_high=6, power_limit_low=-4)
     plot.xgrid[0].grid_line_color = None

@@ -80,6 +80,39 @@ function filled(root) {
   return found.map((model) => [`${model.type} ${model.name}`, model]);
 }
 
+/**
+ * Ticks of a logarithmic axis: powers of ten, and twos and fives between them where they are few.
+ * Bokeh's own leave most of an axis of two powers bare.
+ * @param {number} low
+ * @param {number} high
+ */
+function logTicks(low, high) {
+  const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
+  const every = Math.max(1, Math.ceil((last - first) / 9));
+  const steps = last - first <= 1 ? [1, 1.5, 2, 3, 4, 5, 6, 8] : last - first <= 4 ? [1, 2, 5] : [1];
+  const major = [];
+  for (let power = first; power <= last; power += every) {
+    for (const step of steps) {
+      const tick = Number(`${step}e${power}`);
+      if (tick >= low && tick <= high) major.push(tick);
+    }
+  }
+  return { major, minor: [] };
+}
+
+/** @param {any} root */
+function useLogTicks(root) {
+  for (const axis of root.references()) {
+    if (axis.type !== "LogAxis") continue;
+    const own = axis.ticker.get_ticks_no_defaults.bind(axis.ticker);
+    axis.ticker.get_ticks_no_defaults = (/** @type {number} */ low, /** @type {number} */ high, /** @type {any[]} */ ...rest) => {
+      const ticks = logTicks(Math.min(low, high), Math.max(low, high));
+      return ticks.major.length > 2 ? ticks : own(low, high, ...rest);
+    };
+    axis.formatter.doFormat = (/** @type {number[]} */ ticks) => ticks.map((tick) => String(Number(tick.toPrecision(6))));
+  }
+}
+
 export class ShownChart {
   /**
    * @param {any} item Bokeh's json_item of a chart
@@ -150,6 +183,7 @@ export class ShownChart {
     this.#clear();
     this.shape = shapeOf(item);
     this.views = await globalThis.Bokeh.embed.embed_item(dressed(item), this.element);
+    useLogTicks(this.root);
     this.#fit();
   }
 

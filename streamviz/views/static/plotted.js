@@ -12,6 +12,7 @@ const root = document.documentElement;
 /** @type {ShownChart[]} */
 const charts = [];
 let version = -1;
+let count = 0;
 
 /** The height of a chart that stands alone: what the window has, within reason. */
 function tall() {
@@ -23,6 +24,7 @@ async function show(state) {
   byId("title").textContent = state.title;
   byId("note").textContent = state.note;
   byId("grid").style.setProperty("--columns", String(state.columns));
+  count = state.items.length;
   for (const [i, item] of state.items.entries()) {
     if (charts[i]) {
       await charts[i].update(item);
@@ -30,7 +32,7 @@ async function show(state) {
       const card = document.createElement("section");
       card.className = "card";
       byId("grid").append(card);
-      charts[i] = await ShownChart.embed(item, card, () => (charts.length <= 1 ? tall() : 0));
+      charts[i] = await ShownChart.embed(item, card, () => (count === 1 ? tall() : 0));
     }
   }
   for (const chart of charts.splice(state.items.length)) {
