@@ -94,6 +94,16 @@ def _open_alerts(page: Page) -> None:
     page.get_by_role("button", name=re.compile(r"^\d+ alerts?$")).first.click()
 
 
+def _to_gradients(page: Page) -> None:
+    page.locator("#dist-filter").fill("gradients/blocks")
+    page.locator(".dist-sheet").nth(5).wait_for()
+
+
+def _open_model(page: Page) -> None:
+    page.get_by_role("button", name="open 3 deep").click()
+    page.locator(".modules-live").first.wait_for()
+
+
 PICTURES = (
     Picture("page", "digits", looks=("light", "dark")),
     Picture("charts", "llm-7b"),
@@ -103,6 +113,8 @@ PICTURES = (
     Picture("notebook", "llm-7b", looks=("light",), in_notebook=True),
     Picture("workers", "llm-70b", "tab=workers"),
     Picture("plot", "", looks=("light", "dark")),
+    Picture("distributions", "small-vit", "tab=distributions", before=_to_gradients),
+    Picture("model", "small-vit", "tab=model", before=_open_model),
 )
 
 
@@ -163,7 +175,7 @@ class Served:
         threading.Thread(target=pages.serve_forever, daemon=True).start()
         return f"http://127.0.0.1:{pages.server_port}/"
 
-    def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
+    def get(self, path: str, **query: str) -> Any:
         """Return what the API answers."""
         parts = urllib.parse.urlsplit(self.page)
         connection = http.client.HTTPConnection(parts.netloc, timeout=10)
@@ -195,6 +207,7 @@ _READY: dict[str, tuple[int, set[str]]] = {
     "digits": (400, set()),
     "llm-7b": (160, {"straggler", "replicas"}),
     "llm-70b": (59, {"stall"}),
+    "small-vit": (240, set()),
 }
 
 
@@ -224,6 +237,7 @@ def _training(server: Served, run: str) -> Iterator[None]:
         ],
         "llm-7b": [*simulated, "64", "--rate", "10", "--fault", _SLOW, "--fault", _DRIFTS],
         "llm-70b": [*simulated, "1024", "--rate", "4", "--fault", _HANGS],
+        "small-vit": ["scripts/scene_vit.py"],
     }[run]
     with _running([sys.executable, *command], server.ingest):
         yield

@@ -159,12 +159,10 @@ def grid(histograms: Sequence[Histogram], bins: int) -> tuple[FloatArray, tuple[
     inner_low, inner_high = _bulk(histograms, low, high)
     tails = (inner_low > low, inner_high < high)
     even = _even(inner_low, inner_high, max(bins - sum(tails), 2))
-    parts = [even]
-    if tails[0] and low < even[0]:
-        parts.insert(0, np.array([low]))
-    if tails[1] and high > even[-1]:
-        parts.append(np.array([high]))
-    return np.concatenate(parts), (tails[0] and low < even[0], tails[1] and high > even[-1])
+    has_first = tails[0] and low < float(even[0])
+    has_last = tails[1] and high > float(even[-1])
+    edges = np.concatenate([[low] if has_first else [], even, [high] if has_last else []])
+    return edges, (has_first, has_last)
 
 
 def _below(histogram: Histogram, at: FloatArray) -> FloatArray:

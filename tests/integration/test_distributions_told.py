@@ -115,6 +115,24 @@ def test_what_cannot_be_read_is_left_out() -> None:
     run(test())
 
 
+def test_what_lies_far_out_is_told_apart() -> None:
+    """A few far values have bins of their own at the ends, and the answer says so."""
+
+    async def test() -> None:
+        async with serving() as server:
+            near, far = body([0, 0.5, 1], [500, 500]), body([-900, 0, 1, 900], [1, 998, 1])
+            for step in range(10):
+                put(server.dashboard.store, near if step else far, step=step)
+            told = await server.get_json(PATH + "w")
+            assert told["tails"] == [True, True]
+            assert (told["edges"][0], told["edges"][-1]) == (-900, 900)
+            assert told["edges"][1] > -2
+            assert told["edges"][-2] < 3
+            assert sum(told["counts"][0]) == pytest.approx(1000)
+
+    run(test())
+
+
 def test_an_attempt_is_told_up_to_the_next_one() -> None:
     """What was trained again stands as it was the second time, and what came before stays."""
 

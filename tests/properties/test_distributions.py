@@ -119,6 +119,7 @@ def test_a_few_far_values_do_not_flatten_the_rest() -> None:
     found = distribution([[near]] * 20 + [[far]], 64)
 
     assert found.tails == (False, True)
+    assert [type(tail) for tail in found.tails] == [bool, bool]
     assert found.edges[-1] == 1e6
     assert found.edges[-2] < 2
     assert found.counts[-1, -1] > 0.9

@@ -1,5 +1,10 @@
 // Questions to the server's API, one after the other: the newest of each asker counts, and what
 // nobody waits for any longer is not asked.
+//
+// Law: who asks again keeps its place in the line; between two answers the server has as long for
+// others as the last one took.
+
+const LONGEST_REST_MS = 1_000;
 
 /** Tells apart the askers; each has at most one question waiting. */
 export class Asking {
@@ -18,7 +23,7 @@ export class Asking {
    * @returns {Promise<any>} null where it was withdrawn or overtaken; rejects with the server's sentence
    */
   ask(asker, path, query) {
-    this.withdraw(asker);
+    this.waiting.get(asker)?.resolve(null);
     return new Promise((resolve, reject) => {
       this.waiting.set(asker, { path, query, resolve, reject });
       this.#next();
@@ -38,11 +43,14 @@ export class Asking {
     for (let first = this.waiting.entries().next(); !first.done; first = this.waiting.entries().next()) {
       const [asker, { path, query, resolve, reject }] = first.value;
       this.waiting.delete(asker);
+      const began = performance.now();
       try {
         resolve(await this.#fetch(path, query));
       } catch (error) {
         reject(/** @type {Error} */ (error));
       }
+      const took = performance.now() - began;
+      await new Promise((rested) => setTimeout(rested, Math.min(took, LONGEST_REST_MS)));
     }
     this.busy = false;
   }

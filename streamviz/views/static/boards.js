@@ -23,8 +23,9 @@ export class Boards {
    * @param {import("./payloads.js").Payloads} page.payloads
    * @param {import("./board.js").Board} page.board the charts
    * @param {() => void} page.paint
+   * @param {() => boolean} page.paused
    */
-  constructor({ state, theme, link, views, payloads, board, paint }) {
+  constructor({ state, theme, link, views, payloads, board, paint, paused }) {
     const get = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
     this.state = state;
     this.board = board;
@@ -35,8 +36,8 @@ export class Boards {
     this.workers = new Workers(get("pane-workers"), { link, goTo });
     this.heatmap = new Heatmap(get("pane-heatmap"), { state, views, paint, goTo });
     this.payloads = payloads;
-    this.distributions = new Distributions(get("pane-distributions"), { theme, payloads, goTo });
-    this.model = new Model(get("pane-model"), { state, theme, payloads });
+    this.distributions = new Distributions(get("pane-distributions"), { theme, payloads, goTo, paused });
+    this.model = new Model(get("pane-model"), { state, theme, payloads, paused });
     this.media = new Media(get("pane-media"), { state, theme, payloads });
     const system = get("pane-system");
     const [phases, resources] = [div("board-part"), div("board-part")];

@@ -30,6 +30,7 @@ export class DistCard {
    * @param {import("./sheet.js").Tip} page.tip
    * @param {Look} page.look
    * @param {() => string} page.run
+   * @param {() => boolean} page.held whether nothing new is to come
    */
   constructor(name, page) {
     this.name = name;
@@ -93,7 +94,8 @@ export class DistCard {
     const { look, asking } = this.page;
     const run = this.page.run();
     const key = `${run} ${this.newest} ${look.rank} ${this.wide}`;
-    if (!this.near || key === this.asked) return;
+    // A card that shows nothing yet is filled also while the page is paused.
+    if (!this.near || key === this.asked || (this.data && this.page.held())) return;
     this.asked = key;
     try {
       const told = await asking.ask(this, "distribution", { run, name: this.name, bins: this.wide ? WIDE_BINS : BINS, ...(look.rank === "" ? {} : { rank: look.rank }) });

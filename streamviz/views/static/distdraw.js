@@ -217,7 +217,8 @@ function valueTicks({ low, high }, count) {
  */
 function stepAxis({ context, left, top, width, height, palette }, data) {
   const columns = columnsOf(data);
-  const every = 2 ** Math.max(0, Math.ceil(Math.log2(64 / (width / columns))));
+  const room = context.measureText(whole(data.steps.at(-1))).width + 20;
+  const every = Math.max(1, Math.ceil(room / (width / columns)));
   context.textBaseline = "middle";
   context.fillStyle = palette.axis;
   for (let step = 0; step < data.steps.length; step += every) {

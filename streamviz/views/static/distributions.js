@@ -14,6 +14,8 @@ import { Tip } from "./sheet.js";
 const natural = new Intl.Collator("en", { numeric: true });
 /** Ranks that are offered one by one; of more the first. */
 const OFFERED = 512;
+/** What was held up by a pause is made up for within this time. */
+const CATCH_UP_MS = 1_000;
 /** A card this far from the screen is made ready. */
 const NEAR = "300px";
 
@@ -26,8 +28,10 @@ export class Distributions {
    * @param {import("./theme.js").Theme} page.theme
    * @param {import("./payloads.js").Payloads} page.payloads
    * @param {(to: {rank: number, metric?: string}) => void} page.goTo
+   * @param {() => boolean} page.paused
    */
-  constructor(root, { theme, payloads, goTo }) {
+  constructor(root, { theme, payloads, goTo, paused }) {
+    this.held = () => paused() || document.hidden;
     this.payloads = payloads;
     this.run = "";
     this.shown = false;
@@ -45,7 +49,7 @@ export class Distributions {
     /** @type {Map<string, Group>} */
     this.groups = new Map();
     this.theme = theme;
-    this.layers = new LayerMap({ asking: this.asking, tip: this.tip, goTo });
+    this.layers = new LayerMap({ asking: this.asking, tip: this.tip, goTo, held: this.held });
     this.observer = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) this.#cardOf(target)?.approach(isIntersecting);
     }, { rootMargin: NEAR });
@@ -69,7 +73,7 @@ export class Distributions {
     }));
     this.ranks = choice("ranks", (value) => {
       this.look.rank = value;
-      for (const card of this.cards.values()) card.renew();
+      this.#renew();
     });
     const label = document.createElement("label");
     label.className = "board-label";
@@ -117,6 +121,7 @@ export class Distributions {
     this.shown = true;
     this.payloads.listen();
     this.layers.show();
+    this.timer = setInterval(() => this.#renew(), CATCH_UP_MS);
     this.#match();
   }
 
@@ -124,7 +129,12 @@ export class Distributions {
     this.shown = false;
     this.payloads.leave();
     this.layers.leave();
+    clearInterval(this.timer);
     this.tip.hide();
+  }
+
+  #renew() {
+    for (const card of this.cards.values()) card.renew();
   }
 
   async #match() {
@@ -155,8 +165,8 @@ export class Distributions {
     this.#lay(chosen);
     for (const [name, card] of this.cards) {
       card.newest = newest.get(name) ?? -1;
-      card.renew();
     }
+    this.#renew();
   }
 
   /** The layers in the order of the model, where one was sent. */
@@ -277,7 +287,7 @@ export class Distributions {
 
   /** @param {string} name */
   #card(name) {
-    const card = new DistCard(name, { theme: this.theme, asking: this.asking, tip: this.tip, look: this.look, run: () => this.run });
+    const card = new DistCard(name, { theme: this.theme, asking: this.asking, tip: this.tip, look: this.look, run: () => this.run, held: this.held });
     this.cards.set(name, card);
     this.byElement.set(card.element, card);
     this.observer.observe(card.element);

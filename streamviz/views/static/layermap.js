@@ -27,6 +27,7 @@ export class LayerMap {
    * @param {import("./asking.js").Asking} page.asking
    * @param {import("./sheet.js").Tip} page.tip
    * @param {(to: {rank: number, metric?: string}) => void} page.goTo
+   * @param {() => boolean} page.held whether nothing new is to come
    */
   constructor(page) {
     this.page = page;
@@ -118,11 +119,12 @@ export class LayerMap {
     clearTimeout(this.timer);
     if (!this.shown || !this.run || !this.measure) return;
     const { run, measure: wanted } = this;
-    if (!document.hidden) {
+    if (!this.told || wanted !== this.drawn || !this.page.held()) {
       try {
         const told = await this.page.asking.ask(this, "layers", { run, measure: wanted, points: POINTS });
         if (told && run === this.run && wanted === this.measure) {
           this.told = told;
+          this.drawn = wanted;
           this.problem = "";
           this.draw();
         }

@@ -26,8 +26,9 @@ export class Model {
    * @param {import("./state.js").State} page.state
    * @param {import("./theme.js").Theme} page.theme
    * @param {import("./payloads.js").Payloads} page.payloads
+   * @param {() => boolean} page.paused
    */
-  constructor(root, { state, theme, payloads }) {
+  constructor(root, { state, theme, payloads, paused }) {
     this.state = state;
     this.payloads = payloads;
     this.run = "";
@@ -41,7 +42,7 @@ export class Model {
     this.modules = [];
     this.left = 0;
     this.problem = "";
-    this.values = new ModuleValues(new Asking(payloads.prefix), () => this.#live());
+    this.values = new ModuleValues(new Asking(payloads.prefix), () => paused() || document.hidden, () => this.#live());
     this.table = new ModuleTable(() => this.#turned());
     this.profiles = new Profiles(payloads);
     this.#build(root);

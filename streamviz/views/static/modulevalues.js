@@ -9,9 +9,11 @@ export const ASKED = ["grad_norm", "update_ratio", "act_zero", "seconds"];
 export class ModuleValues {
   /**
    * @param {import("./asking.js").Asking} asking
+   * @param {() => boolean} held whether nothing new is to come
    * @param {() => void} changed
    */
-  constructor(asking, changed) {
+  constructor(asking, held, changed) {
+    this.held = held;
     this.asking = asking;
     this.changed = changed;
     this.run = "";
@@ -56,7 +58,7 @@ export class ModuleValues {
     clearTimeout(this.timer);
     if (!this.shown || !this.run || this.measures.length === 0) return;
     const { run } = this;
-    if (!document.hidden) {
+    if (this.step === null || !this.held()) {
       try {
         const told = await this.asking.ask(this, "newest", { run, measure: this.measures.join() });
         if (told && run === this.run) {

@@ -89,7 +89,7 @@ attachDragging(get("board"), (card) => board.byCard.get(card), (onto, from) => a
 attachLayouts({ state, arrangement, prefix, inputs: { save: get("layout-save"), load: get("layout-load"), file: get("layout-file"), on: get("layout-on"), row: get("layout-switch"), problem: get("layout-problem") } });
 const alerts = new Alerts({ state, board, changed: () => showWords() });
 const payloads = new Payloads(prefix);
-const boards = new Boards({ state, theme, link, views, payloads, board, paint: () => app.painter.paint() });
+const boards = new Boards({ state, theme, link, views, payloads, board, paint: () => app.painter.paint(), paused: () => pause.on });
 app.painter = new Painter(link, views, () => [...board.visible(), ...boards.drawn]);
 app.cursor = new Cursor(app, () => board.visible());
 const header = new Header({ choose: (run) => state.set({ run }) });
