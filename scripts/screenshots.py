@@ -96,7 +96,7 @@ def _open_alerts(page: Page) -> None:
 
 def _to_gradients(page: Page) -> None:
     page.locator("#dist-filter").fill("gradients/blocks")
-    page.locator(".dist-sheet").nth(5).wait_for()
+    page.locator(".dist-sheet").first.wait_for()
 
 
 def _open_model(page: Page) -> None:
