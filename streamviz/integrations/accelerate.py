@@ -12,7 +12,7 @@ from typing import Any
 from accelerate import tracking
 
 from streamviz.integrations import session
-from streamviz.integrations.flat import flat, scalars
+from streamviz.integrations.flat import flat
 from streamviz.integrations.media import Image, Table, send_values
 from streamviz.integrations.opening import LazyPublisher
 from streamviz.publisher.publisher import Publisher
@@ -57,7 +57,7 @@ class StreamvizTracker(tracking.GeneralTracker):  # type: ignore[misc] # acceler
         """Send hyperparameters; from rank 0, as all are alike."""
         publisher = self.tracker
         if publisher.rank == 0:
-            publisher.hparams(scalars(values))
+            publisher.hparams(values)
 
     def log(self, values: Mapping[str, Any], step: int | None = None, **kwargs: Any) -> None:
         """Send values: numbers as metrics, texts as texts, nested names joined by ``/``."""

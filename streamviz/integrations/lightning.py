@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from streamviz.integrations.flat import scalars
 from streamviz.integrations.hooked import HookedPhases
 from streamviz.integrations.opening import LazyPublisher, place_in_group
 from streamviz.publisher.publisher import Publisher
@@ -119,12 +118,10 @@ class LoggerParts:
         self, params: Mapping[str, Any] | Namespace | None, *args: Any, **kwargs: Any
     ) -> None:
         """Send hyperparameters, nested ones by names with ``/``; from rank 0, as all are alike."""
-        if isinstance(params, Namespace):
-            params = vars(params)
         publisher = self.experiment
         if params and publisher.rank == 0:
             metrics = args[0] if args else kwargs.get("metrics")
-            publisher.hparams(scalars(params), metrics)
+            publisher.hparams(params, metrics)
 
     def log_graph(self, model: Any, input_array: Any = None) -> None:
         """Send the model's modules from rank 0, if the logger was told to.

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from streamviz.integrations.boxes import corners_and_labels
 from streamviz.publisher.publisher import Publisher
 
 __all__ = ["Histogram", "Image", "Payload", "Table", "send_values"]
@@ -56,7 +57,8 @@ class Image:
                 SVG; or the path of such a file.
             mode: PIL's mode to convert a PIL image into.
             caption: Text beneath it.
-            boxes: n by 4 corners, x0, y0, x1, y1 in pixels.
+            boxes: n by 4 corners, x0, y0, x1, y1 in pixels; or as wandb takes them, see
+                :func:`streamviz.integrations.boxes.corners_and_labels`.
             labels: A text for each box.
             layout: Order of an array's axes: ``HWC``, ``CHW`` or ``HW``.
         """
@@ -69,20 +71,21 @@ class Image:
 
     def send_to(self, publisher: Publisher, name: str, step: int | None) -> None:
         """Send it under a name."""
-        data = self._data
-        if _is_figure(data):
-            publisher.figure(name, data, step)
-            return
+        data, boxes, labels = self._data, self._boxes, self._labels
         if isinstance(data, (str, Path)):
             data = Path(data).read_bytes()
+        elif _is_pil(data):
+            data = _pixels(data, self._mode)
+        if isinstance(boxes, Mapping):
+            boxes, labels = corners_and_labels(boxes, *_width_and_height(data, self._layout))
         publisher.image(
             name,
-            _pixels(data, self._mode) if _is_pil(data) else data,
+            data,
             step,
             layout=self._layout,
             caption=self._caption,
-            boxes=self._boxes,
-            labels=self._labels,
+            boxes=boxes,
+            labels=labels,
         )
 
 
@@ -217,7 +220,10 @@ def _send_payload(publisher: Publisher, name: str, value: Any, step: int | None)
 
 def _send_list(publisher: Publisher, name: str, values: Sequence[Any], step: int | None) -> None:
     if not any(isinstance(one, Payload) or _is_pil(one) or _is_figure(one) for one in values):
-        publisher.histogram(name, values, step)
+        if all(isinstance(one, str) for one in values):
+            publisher.text(name, "\n".join(values), step, markdown=False)
+        else:
+            publisher.histogram(name, values, step)
         return
     for place, one in enumerate(values):
         _send_payload(publisher, f"{name}/{place}" if len(values) > 1 else name, one, step)
@@ -244,6 +250,15 @@ def _pixels(image: Any, mode: str | None = None) -> Any:
     elif image.mode not in ("L", "RGB", "RGBA"):
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     return np.asarray(image)
+
+
+def _width_and_height(pixels: Any, layout: str) -> tuple[int, int]:
+    """Return an array's sides; 1 each, so that boxes in pixels stay right, where there is none."""
+    shape = tuple(getattr(pixels, "shape", ()))
+    axes = layout if len(shape) == len(layout) else "HW"
+    if len(shape) != len(axes):
+        return 1, 1
+    return shape[axes.index("W")], shape[axes.index("H")]
 
 
 def _size(value: object) -> int:

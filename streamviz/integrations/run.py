@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from streamviz.clock import monotonic_time
-from streamviz.integrations.flat import flat, scalars
+from streamviz.integrations.flat import flat
 from streamviz.integrations.media import send_values
 from streamviz.integrations.opening import say_goodbye
 from streamviz.publisher.publisher import Publisher
@@ -182,7 +182,7 @@ class Run:
         self._add_axes(values)
         self._summarise(values)
         if self.config.take_change() and self.publisher.rank == 0:
-            self.publisher.hparams(scalars(self.config))
+            self.publisher.hparams(self.config.as_dict())
         send_values(self.publisher, values, step)
 
     def define_metric(
@@ -300,7 +300,7 @@ class Run:
                 if isinstance(value, (int, float)) and not isinstance(value, bool)
             }
             if self.config or metrics:
-                self.publisher.hparams(scalars(self.config), metrics)
+                self.publisher.hparams(self.config.as_dict(), metrics)
         say_goodbye(self.publisher, how)
 
     def __enter__(self) -> Run:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import torch
 from transformers import TrainerCallback
 
-from streamviz.integrations.flat import scalars
 from streamviz.integrations.hooked import HookedPhases
 from streamviz.integrations.opening import LazyPublisher
 from streamviz.publisher.publisher import Publisher
@@ -57,7 +57,8 @@ class StreamvizCallback(TrainerCallback):
             publisher: One to send through, which stays open at the end.
             loss: What each rank's own loss is called.
             phases: Whether to time ``data``, ``forward``, ``backward``, ``optimizer``,
-                ``logging``, ``evaluation`` and ``checkpoint``.
+                ``logging``, ``evaluation`` and ``checkpoint``. Of a compiled model the end of the
+                forward pass is not seen; there, both passes are ``step``.
             **settings: As :class:`streamviz.Publisher` takes them.
         """
         self._given = publisher
@@ -71,6 +72,7 @@ class StreamvizCallback(TrainerCallback):
         self._hook: Any = None
         self._own = _OwnLoss()
         self._is_training = False
+        self._is_compiled = False
 
     # -- the training ----------------------------------------------------------------------
 
@@ -87,7 +89,7 @@ class StreamvizCallback(TrainerCallback):
         model = kwargs.get("model")
         publisher = self._open(args, state, model)
         if state.is_world_process_zero:
-            publisher.hparams(scalars(_config_of(args, model)))
+            publisher.hparams(_config_of(args, model))
         if model is not None and args.n_gpu <= 1:
             self._hook = model.register_forward_hook(self._after_forward, with_kwargs=True)
 
@@ -138,7 +140,7 @@ class StreamvizCallback(TrainerCallback):
     ) -> None:
         """Begin the forward pass: the batches are there."""
         self._own = _OwnLoss()
-        self._enter("forward")
+        self._enter("step" if self._is_compiled else "forward")
 
     def on_substep_end(
         self,
@@ -148,7 +150,7 @@ class StreamvizCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Begin the forward pass of the step's next batch."""
-        self._enter("forward")
+        self._enter("step" if self._is_compiled else "forward")
 
     def on_pre_optimizer_step(
         self,
@@ -292,9 +294,16 @@ class StreamvizCallback(TrainerCallback):
         kwargs: Mapping[str, Any],
         output: Any,
     ) -> None:
+        is_share = kwargs.get("num_items_in_batch") is not None
+        if torch.compiler.is_compiling():
+            # Traced into the model's own graph, which holds no clocks and no exceptions.
+            self._is_compiled = True
+            if module.training:
+                self._own.take(output, is_share=is_share)
+            return
         with suppress(Exception):  # promise 1: whatever a model returns must not end a training
             if module.training:
-                self._own.take(output, is_share=kwargs.get("num_items_in_batch") is not None)
+                self._own.take(output, is_share=is_share)
                 self._enter("backward")
 
     def _unhook(self) -> None:
@@ -322,7 +331,7 @@ class _OwnLoss:
             is_share: Whether it divided by the tokens of the whole step, not of the batch.
         """
         loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
-        if loss is None:
+        if not isinstance(loss, torch.Tensor):
             return
         loss = loss.detach()
         self._total = loss if self._total is None else self._total + loss

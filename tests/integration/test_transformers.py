@@ -133,6 +133,27 @@ def test_a_given_publisher_stays_open(
     publisher.close()
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # dynamo's own, where it looks at a loss
+def test_a_compiled_model_stays_one_graph() -> None:
+    """The hook is traced along with a model that must not be broken into several graphs."""
+
+    class Sum(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.full((1,), 2.0))
+
+        def forward(self, inputs: Any) -> dict[str, Any]:
+            return {"loss": (self.weight * inputs).mean()}
+
+    sums, callback = Sum(), StreamvizCallback(mode="off")
+    sums.register_forward_hook(callback._after_forward, with_kwargs=True)
+    compiled = torch.compile(sums, backend="eager", fullgraph=True)
+    for place in range(3):
+        callback._own = type(callback._own)()
+        compiled(torch.full((2,), float(place)))
+        assert float(callback._own.of_step(1)) == 2.0 * place
+
+
 def test_accelerate_finds_the_tracker_by_name(server: ServerProcess) -> None:
     """By the name ``streamviz``: values, texts, images and tables; done at the end."""
     accelerator = accelerate.Accelerator(log_with="streamviz", cpu=True)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamviz.integrations.flat import flat, scalars
+from streamviz.integrations.flat import flat
 from streamviz.integrations.media import Histogram, Image, Table, send_values
 from streamviz.integrations.run import Run, Settings
 from streamviz.publisher.publisher import Publisher
@@ -163,8 +163,8 @@ def test_settings_are_items_and_attributes() -> None:
         _ = run.config.nothing
     sent = [call[1] for call in noted.calls if call[0] == "hparams"]
     assert sent == [
-        {"lr": 0.1, "model/depth": 2},
-        {"lr": 0.2, "model/depth": 2, "epochs": 3, "seed": 1, "batch": 32},
+        {"lr": 0.1, "model": {"depth": 2}},
+        {"lr": 0.2, "model": {"depth": 2}, "epochs": 3, "seed": 1, "batch": 32},
     ]
     assert Settings({"a": 1}).as_dict() == {"a": 1}
 
@@ -196,6 +196,7 @@ def test_each_kind_of_value_goes_its_way(tmp_path: Any) -> None:
             "text": "a <b>text</b>",
             "spread": np.arange(10),
             "numbers": [1, 2, 3],
+            "words": ["a", "b"],
             "picture": Image(picture, caption="it"),
             "two": [Image(picture), Image(file)],
             "counted": Histogram(np_histogram=([1, 2], [0.0, 1.0, 2.0])),
@@ -206,10 +207,11 @@ def test_each_kind_of_value_goes_its_way(tmp_path: Any) -> None:
     )
 
     assert [(call[0], call[1]) for call in noted.calls] == [
-        ("text", "text"), ("histogram", "spread"), ("histogram", "numbers"), ("image", "picture"),
+        ("text", "text"), ("histogram", "spread"), ("histogram", "numbers"), ("text", "words"),
+        ("image", "picture"),
         ("image", "two/0"), ("image", "two/1"), ("histogram_raw", "counted"), ("table", "rows"),
     ]  # fmt: skip
-    assert noted.calls[5][2] == b"\x89PNG..."
+    assert noted.calls[6][2] == b"\x89PNG..."
     [(step, row)] = noted.rows
     assert step == 7
     assert set(row) == {"loss", "one", "gone"}  # the publisher counts the last one
@@ -227,10 +229,30 @@ def test_a_table_knows_its_columns() -> None:
 
 
 def test_nested_names_are_joined() -> None:
-    """Leaves by their joined names; a value that contains itself ends too; odd ones are texts."""
+    """Leaves by their joined names; a value that contains itself ends too."""
     endless: dict[str, Any] = {"a": 1}
     endless["again"] = endless
 
     assert flat({"a": {"b": 1, "c": {}}, 2: 3}) == {"a/b": 1, "a/c": {}, "2": 3}
     assert len(flat(endless)) < 20
-    assert scalars({"f": math.sqrt, "n": None, "t": (1, 2)})["t"] == "(1, 2)"
+
+
+def test_boxes_as_wandb_describes_them() -> None:
+    """Shares of the image or pixels, by corners or by the middle, become corners in pixels."""
+    noted = Noted()
+    data = [
+        {"position": {"minX": 0.1, "maxX": 0.5, "minY": 0.25, "maxY": 0.5}, "class_id": 1},
+        {
+            "position": {"middle": [10, 6], "width": 4, "height": 2},
+            "domain": "pixel",
+            "box_caption": "dog",
+        },
+        {"position": {"odd": 1}},
+    ]
+    boxes = {"predictions": {"box_data": data, "class_labels": {1: "cat"}}}
+
+    Image(np.zeros((8, 20, 3)), boxes=boxes).send_to(cast("Publisher", noted), "seen", 1)
+
+    [call] = noted.calls
+    assert call[-1]["boxes"] == [[2.0, 2.0, 10.0, 4.0], [8.0, 5.0, 12.0, 7.0]]
+    assert call[-1]["labels"] == ["cat", "dog"]
