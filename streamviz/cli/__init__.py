@@ -13,7 +13,20 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from streamviz import __version__
-from streamviz.cli import demo, doctor, export, keys, plot, replay, serve, share, sync, top, watch
+from streamviz.cli import (
+    demo,
+    doctor,
+    export,
+    imports,
+    keys,
+    plot,
+    replay,
+    serve,
+    share,
+    sync,
+    top,
+    watch,
+)
 from streamviz.errors import ConfigError, ExposedAddress, StreamvizError
 
 __all__ = ["run"]
@@ -50,7 +63,20 @@ def run(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--version", action="version", version=f"streamviz {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (serve, demo, replay, export, plot, share, keys, doctor, sync, watch, top):
+    for command in (
+        serve,
+        demo,
+        replay,
+        imports,
+        export,
+        plot,
+        share,
+        keys,
+        doctor,
+        sync,
+        watch,
+        top,
+    ):
         command.add_parser(commands)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(format="%(name)s: %(message)s", level=logging.WARNING)
