@@ -51,7 +51,7 @@ class Tail(Iterator[str]):
         self.lines = 0
         try:
             self._file: IO[bytes] = (
-                cast("IO[bytes]", gzip.open(path, "rb"))
+                cast("IO[bytes]", gzip.open(path, "rb"))  # noqa: SIM115 - closed by close
                 if path.suffix == ".gz"
                 else path.open("rb")
             )

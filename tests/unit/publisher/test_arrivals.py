@@ -16,6 +16,7 @@ from payloads_caught import Caught
 from streamviz.clock import monotonic_time
 from streamviz.publisher import arrivals, payload_sender
 from streamviz.publisher.arrivals import Arrival
+from streamviz.publisher.values import Unusable
 
 torch = pytest.importorskip("torch")
 
@@ -96,6 +97,6 @@ def test_what_is_under_way_has_a_limit(
 
 def test_other_devices_are_refused() -> None:
     """What cannot be read without waiting for it says what to do instead."""
-    with pytest.raises(arrivals.Unusable, match="on meta, which cannot be read without waiting"):
+    with pytest.raises(Unusable, match="on meta, which cannot be read without waiting"):
         arrivals.taken(torch.zeros(2, device="meta"), 100)
     assert arrivals.taken([1], 100) == [1]
