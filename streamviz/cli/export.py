@@ -34,6 +34,9 @@ run, rank, attempt, metric, step, time (seconds since the epoch), value.
 The server may be running. What is not a finite number is NaN, Infinity or -Infinity, in JSON as
 text. JSON lines tell the run's marks, alerts and the like too, unless metrics are named: run, rank,
 attempt, kind, name, step, time, body. Full resolution that was deleted to save room is not there.
+
+Event files have a directory for each rank, numbers of 32 bits, pictures, histograms and texts. The
+page has every metric over its steps, thinned out with its extremes kept, and what else was sent.
 """
 
 _EXAMPLES = """\
@@ -41,6 +44,8 @@ examples:
   streamviz export resnet50 --csv > resnet50.csv
   streamviz export resnet50 --jsonl --metric train/loss --rank 0,8-15
   streamviz export resnet50 --parquet -o resnet50.parquet
+  streamviz export resnet50 --tfevents logs/resnet50    then: tensorboard --logdir logs
+  streamviz export resnet50 --html resnet50.html        a page that needs no server
 """
 
 _COLUMNS = ("run", "rank", "attempt", "metric", "step", "time", "value")
@@ -54,7 +59,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         "export",
-        help="write the rows of a recorded run as CSV, JSON lines or Parquet",
+        help="write a recorded run as CSV, JSON lines, Parquet, TensorBoard's files or one page",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -74,6 +79,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         ("parquet", "Parquet; needs pyarrow, and -o"),
     ):
         kinds.add_argument(f"--{kind}", dest="kind", action="store_const", const=kind, help=what)
+    kinds.add_argument(
+        "--tfevents", type=Path, metavar="DIR", help="TensorBoard's event files; needs tensorboard"
+    )
+    kinds.add_argument(
+        "--html", type=Path, metavar="FILE", help="one page with charts, for any browser"
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to (stdout)")
     parser.add_argument(
         "--metric",
@@ -102,6 +113,8 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ConfigError("RUN", run, f"a run recorded in {arguments.data_dir}; there are {names}")
     ranks = None if arguments.rank is None else parse_ranks(arguments.rank, setting="--rank")
     rows = _chosen(history, run, arguments.metric, ranks)
+    if arguments.kind is None:
+        return _for_others(arguments, history, rows, ranks)
     write = _WRITERS[arguments.kind]
     if arguments.kind == "jsonl" and arguments.metric is None:
         write = _with_items(history, ranks)
@@ -115,6 +128,34 @@ def _run(arguments: argparse.Namespace) -> int:
             raise
         raise DiskError("failing", f"cannot write: {error}; see to it and try again") from None
     for sentence in history.losses(run):
+        print(f"streamviz: {sentence}", file=sys.stderr)
+    return 0
+
+
+def _for_others(
+    arguments: argparse.Namespace,
+    history: History,
+    rows: Iterator[StoredRows],
+    ranks: RankSet | None,
+) -> int:
+    """Write what is no stream of lines: a log directory, or a page."""
+    from streamviz.cli.export_files import write_log_directory, write_page
+
+    run = arguments.run_name
+    if arguments.output is not None:
+        flag = "--html FILE" if arguments.tfevents is None else "--tfevents DIR"
+        raise ConfigError("-o", str(arguments.output), f"no file: {flag} says where to")
+    try:
+        if arguments.tfevents is not None:
+            items = arguments.metric is None
+            said = write_log_directory(history, run, rows, ranks, arguments.tfevents, items=items)
+        else:
+            said = write_page(history, run, arguments.metric, ranks, arguments.html)
+    except OSError as error:
+        if isinstance(error, DiskError):
+            raise
+        raise DiskError("failing", f"cannot write: {error}; see to it and try again") from None
+    for sentence in (*said, *history.losses(run)):
         print(f"streamviz: {sentence}", file=sys.stderr)
     return 0
 

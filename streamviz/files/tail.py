@@ -51,9 +51,7 @@ class Tail(Iterator[str]):
         self.lines = 0
         try:
             self._file: IO[bytes] = (
-                cast("IO[bytes]", gzip.open(path, "rb"))  # noqa: SIM115 - closed by close
-                if path.suffix == ".gz"
-                else path.open("rb")
+                cast("IO[bytes]", gzip.GzipFile(path)) if path.suffix == ".gz" else path.open("rb")
             )
             head = self._file.read(4)
             self._file.seek(0)

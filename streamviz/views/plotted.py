@@ -22,11 +22,11 @@ from streamviz.views.charts import figure_of
 from streamviz.views.charts.colours import token_rules
 from streamviz.views.page import Library, Static
 
-__all__ = ["ChartPage", "ChartPageLibrary", "html_of", "state_of"]
+__all__ = ["POLICY", "ChartPage", "ChartPageLibrary", "html_of", "state_of"]
 
 _STATIC = files("streamviz.views").joinpath("static")
 _SCRIPTS = ("plotted.js", "chart-look.js")
-_POLICY = (
+POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' data:; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
 )
@@ -83,7 +83,7 @@ def html_of(page: ChartPage) -> str:
     module = f"data:text/javascript;base64,{base64.b64encode(look.encode()).decode()}"
     main = main.replace("./chart-look.js", module)
     head = (
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">\n'
         f"<style>{token_rules()}{_read('plotted.css')}</style>"
     )
     foot = (
