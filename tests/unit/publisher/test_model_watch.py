@@ -228,7 +228,8 @@ def test_a_structure_is_a_tree_with_shapes_and_leaves_the_model_as_it_was() -> N
         torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.BatchNorm1d(5)), torch.nn.Linear(5, 1)
     )
     model[1].eval()
-    mean = model[0][1].running_mean.clone()
+    inner: Any = model[0]
+    mean = inner[1].running_mean.clone()
     torch.manual_seed(3)
     wanted = torch.rand(1)
     torch.manual_seed(3)
@@ -236,7 +237,7 @@ def test_a_structure_is_a_tree_with_shapes_and_leaves_the_model_as_it_was() -> N
     document, why = structure_of(torch, model, torch.ones(2, 6))
 
     assert torch.equal(torch.rand(1), wanted)
-    assert torch.equal(model[0][1].running_mean, mean)
+    assert torch.equal(inner[1].running_mean, mean)
     assert (model.training, model[1].training) == (True, False)
     assert not why
     told: Any = document["modules"]
