@@ -98,7 +98,7 @@ def _passes(
     why = ""
     try:
         with torch.random.fork_rng(), torch.no_grad():
-            model.eval()
+            model.train(False)  # noqa: FBT003 - torch.nn.Module.eval by its other name
             _call(model, example)  # the first pass is slower than any that follows
             for module in model.modules():
                 if id(module) in wanted:
