@@ -287,7 +287,8 @@ def _one_box(name: str, values: np.ndarray, most: int) -> dict[str, object]:
     q1, median, q3 = (float(one) for one in np.percentile(values, (25, 50, 75)))
     reach = 1.5 * (q3 - q1)
     inside = values[(values >= q1 - reach) & (values <= q3 + reach)]
-    low, high = (float(inside.min()), float(inside.max())) if inside.size else (q1, q3)
+    # Between few values a quarter may lie where there is none.
+    low, high = min(float(inside.min()), q1), max(float(inside.max()), q3)
     outside = np.sort(values[(values < low) | (values > high)])
     if outside.size > most:
         outside = outside[np.linspace(0, outside.size - 1, most).astype(int)]

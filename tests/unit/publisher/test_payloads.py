@@ -16,7 +16,10 @@ from PIL import Image
 
 from streamviz.config import PublisherConfig
 from streamviz.errors import ConfigError
+from streamviz.views.charts import figure_of
+from streamviz.wire.bodies import read_body
 from streamviz.wire.kinds import limit_of
+from streamviz.wire.payloads import read_document
 
 
 @pytest.fixture
@@ -314,6 +317,26 @@ def test_a_chart_is_what_was_given(
     kind = given.get("kind", "line")
     about = {"chart": kind, "title": "T", "labels": {"x": "epoch", "y": ""}}
     assert caught.document() == {**about, **expected}
+
+
+def test_the_page_draws_each_kind_of_chart(caught: Caught) -> None:
+    """What is made here is what the server makes a figure of."""
+    given: dict[str, dict[str, Any]] = {
+        "line": {"x": ["2024-01-01", "2024-01-02"], "y": [1, 2]},
+        "bar": {"x": ["a", "b"], "y": {"m": [1, float("nan")]}},
+        "scatter": {"x": [1, 2], "y": np.arange(2)},
+        "pie": {"y": {"a": 1, "b": 3}},
+        "hist": {"y": {"a": [0, 1], "b": [2]}},
+        "box": {"y": {"a": [1, 2, 3, 99], "b": [5]}},
+        "heatmap": {"y": np.eye(300)},
+        "confusion": {"x": ["a", "b"], "y": [[1, 2], [3, 4]]},
+    }
+    for kind, values in given.items():
+        caught.publisher.chart("c", kind, **values)
+        assert figure_of(read_document(read_body(caught.notes[-1][2].body))) is not None
+    caught.publisher.chart("c", y=np.random.default_rng(1).normal(size=100_000))
+    assert figure_of(read_document(read_body(caught.notes[-1][2].body))) is not None
+    assert caught.refused == {}
 
 
 def test_a_long_line_keeps_its_extremes(caught: Caught) -> None:
