@@ -16,6 +16,7 @@ ROOMS = {
     "streamviz.store.store": ("asyncio", "bokeh", "msgpack", "tornado", "torch", "zmq"),
     "streamviz.insight.bands": ("asyncio", "bokeh", "msgpack", "tornado", "torch", "zmq"),
     "streamviz.publisher.publisher": TRAINING_SIDE_NEVER,
+    "streamviz.integrations.tensorboard": (*TRAINING_SIDE_NEVER, "matplotlib", "tensorboard"),
 }
 """Module to import by itself: packages that must not come along."""
 
