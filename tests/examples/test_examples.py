@@ -233,7 +233,8 @@ def test_csv_files_are_charts(deaf_endpoint: str, tmp_path: Path) -> None:
 
 @pytest.mark.torch
 @pytest.mark.parametrize(
-    ("program", "kinds"), [("custom_charts", ["chart"] * 16), ("plotly_figure", ["figure"] * 2)]
+    ("program", "kinds"),
+    [("examples/custom_charts.py", ["chart"] * 16), ("examples/plotly_figure.py", ["figure"] * 2)],
 )
 def test_charts_and_figures_arrive(server: ServerProcess, program: str, kinds: list[str]) -> None:
     """All that is sent beside the metrics is there, each chart one that can be drawn."""
@@ -241,12 +242,12 @@ def test_charts_and_figures_arrive(server: ServerProcess, program: str, kinds: l
         pytest.importorskip(package)
 
     output = run(
-        f"examples/{program}.py", "--epochs=2", *(["--every=1"] if "chart" in program else []),
+        program, "--epochs=2", *(["--every=1"] if "chart" in program else []),
         endpoint=server.ingest, seconds=60,
     )  # fmt: skip
 
     assert warnings_in(output) == 0, output
-    name = program.replace("_", "-")
+    name = Path(program).stem.replace("_", "-")
     wait_until(lambda: {w["state"] for w in server.workers(name)} == {"done"}, "it is done")
     listed = server.get("/api/v1/payloads", run=name)["payloads"]
     assert sorted(one["kind"] for one in listed for _ in one["steps"]) == kinds

@@ -143,7 +143,8 @@ def canvas(
         )
         look(axis, axis_label_text_color="ink-2", major_label_text_color="axis-ink")
         if isinstance(axis, LogAxis):
-            axis.update(formatter=BasicTickFormatter())  # an exponent high up reads as a power
+            # An exponent that stands high is small, and reads as a power.
+            axis.update(formatter=BasicTickFormatter())
         if isinstance(axis.formatter, BasicTickFormatter):
             axis.formatter.update(power_limit_high=6, power_limit_low=-4)
     plot.xgrid[0].grid_line_color = None

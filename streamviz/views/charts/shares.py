@@ -28,7 +28,7 @@ __all__ = ["pie"]
 _MOST_SLICES = len(SERIES)
 """Slices with a colour of their own; the last is for the others when there are more."""
 _RADIUS = 108
-_INSIDE = 0.06
+_INSIDE = 0.08
 """The least share whose percentage has room within its slice."""
 
 
@@ -64,7 +64,7 @@ def pie(chart: Chart) -> figure:
             middle = (start + end) / 2
             words = Text(
                 x=0, y=0, text="percent", text_align="center", text_baseline="middle",
-                x_offset=0.66 * _RADIUS * cos(middle), y_offset=-0.66 * _RADIUS * sin(middle),
+                x_offset=0.7 * _RADIUS * cos(middle), y_offset=-0.7 * _RADIUS * sin(middle),
                 text_font_size="12px", text_font_style="bold",
             )  # fmt: skip
             plot.add_glyph(source, look(words, text_color="surface"))
