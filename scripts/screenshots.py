@@ -96,6 +96,7 @@ def _open_alerts(page: Page) -> None:
 
 def _to_gradients(page: Page) -> None:
     page.locator("#dist-filter").fill("gradients/blocks")
+    page.locator("#dist-filter").blur()
     page.locator(".dist-sheet").first.wait_for()
 
 
@@ -175,7 +176,7 @@ class Served:
         threading.Thread(target=pages.serve_forever, daemon=True).start()
         return f"http://127.0.0.1:{pages.server_port}/"
 
-    def get(self, path: str, **query: str) -> Any:
+    def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
         """Return what the API answers."""
         parts = urllib.parse.urlsplit(self.page)
         connection = http.client.HTTPConnection(parts.netloc, timeout=10)

@@ -2,6 +2,7 @@
 
 import { tickLabels, whole } from "./format.js";
 import { shade } from "./ramps.js";
+import { seam } from "./sheet.js";
 import { mix } from "./theme.js";
 import { niceStep } from "./ticks.js";
 
@@ -59,7 +60,7 @@ export function drawHeat(frame, data, log) {
       // An empty bin has no colour: how far the values reach is seen too.
       if (share === 0) continue;
       context.fillStyle = colours[Math.round(data.strength(share, log, data.bright) * (SHADES - 1))];
-      context.fillRect(x, ys[bin + 1], wide, ys[bin] - ys[bin + 1]);
+      context.fillRect(x, ys[bin + 1], wide + seam(), ys[bin] - ys[bin + 1]);
     }
   }
   stepAxis(frame, data);

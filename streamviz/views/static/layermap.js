@@ -6,10 +6,11 @@ import { layersByModule } from "./modulevalues.js";
 import { gradient, NAN, shade } from "./ramps.js";
 import { MEASURES } from "./measures.js";
 import { scaleOf } from "./layerscale.js";
-import { Sheet } from "./sheet.js";
+import { seam, Sheet } from "./sheet.js";
 
-/** What is asked anew so often while somebody looks. */
+/** What is asked anew so often while somebody looks; what takes long to answer, less often. */
 const EVERY_MS = 3_000;
+const SHARE = 4;
 const POINTS = 128;
 const LEAST_COLUMNS = 24;
 const TALLEST_ROW = 18;
@@ -117,6 +118,7 @@ export class LayerMap {
 
   async #renew() {
     clearTimeout(this.timer);
+    const began = performance.now();
     if (!this.shown || !this.run || !this.measure) return;
     const { run, measure: wanted } = this;
     if (!this.told || wanted !== this.drawn || !this.page.held()) {
@@ -134,7 +136,7 @@ export class LayerMap {
       }
     }
     clearTimeout(this.timer);
-    if (this.shown) this.timer = setTimeout(() => this.#renew(), EVERY_MS);
+    if (this.shown) this.timer = setTimeout(() => this.#renew(), Math.max(EVERY_MS, SHARE * (performance.now() - began)));
   }
 
   draw() {
@@ -155,7 +157,7 @@ export class LayerMap {
         if (value === null) continue;
         const x = Math.floor(this.left + column * wide);
         context.fillStyle = typeof value === "string" ? NAN[0] : shade("viridis", colour(value));
-        context.fillRect(x, TOP + line * this.each, Math.floor(this.left + (column + 1) * wide) - x, this.each > 5 ? this.each - 1 : this.each);
+        context.fillRect(x, TOP + line * this.each, Math.floor(this.left + (column + 1) * wide) - x + seam(), this.each > 5 ? this.each - 1 : this.each);
       }
     }
     this.#labels(context, wide);

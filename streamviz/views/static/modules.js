@@ -56,7 +56,7 @@ export function modulesOf(document) {
     if (parent < 0 || seconds === null || modules[parent].ownSeconds === null) continue;
     modules[parent].ownSeconds = Math.max(0, modules[parent].ownSeconds - seconds);
   }
-  return { modules, left: listed.length - sent.length };
+  return { modules, left: listed.length - sent.length + countOf(document?.left_out) };
 }
 
 /** @param {any} value */

@@ -1,6 +1,8 @@
 // What every module of a model does now: the newest of what `watch` measures, asked for while somebody looks.
 
+/** Asked anew so often; what takes long to answer, less often. */
 const EVERY_MS = 3_000;
+const SHARE = 4;
 /** What is asked for, in the order of the columns; the times are of a forward pass. */
 export const ASKED = ["grad_norm", "update_ratio", "act_zero", "seconds"];
 
@@ -56,6 +58,7 @@ export class ModuleValues {
 
   async renew() {
     clearTimeout(this.timer);
+    const began = performance.now();
     if (!this.shown || !this.run || this.measures.length === 0) return;
     const { run } = this;
     if (this.step === null || !this.held()) {
@@ -71,7 +74,7 @@ export class ModuleValues {
       }
     }
     clearTimeout(this.timer);
-    if (this.shown) this.timer = setTimeout(() => this.renew(), EVERY_MS);
+    if (this.shown) this.timer = setTimeout(() => this.renew(), Math.max(EVERY_MS, SHARE * (performance.now() - began)));
   }
 
   /**

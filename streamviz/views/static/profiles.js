@@ -3,6 +3,7 @@
 import { barList } from "./bars.js";
 import { inUnit, isolated, measure, plural, whole } from "./format.js";
 import { choice, div, span } from "./make.js";
+import { percent } from "./moduletable.js";
 
 const TOP = 20;
 /** Rows of the table; of more the first as sorted. */
@@ -84,7 +85,7 @@ export class Profiles {
     const total = time < 0 ? 0 : rows.reduce((sum, row) => sum + (typeof row[time] === "number" ? Math.max(0, row[time]) : 0), 0);
     this.bars.replaceChildren(...(time < 0 ? [] : [
       span("board-note", `${columns[time]}, the ${whole(Math.min(TOP, rows.length))} that take most of ${plural(rows.length, "row")}`),
-      barList(rows.map((row, i) => ({ label: label < 0 ? `row ${i + 1}` : String(row[label]), value: Number(row[time]) || 0, text: `${timed(Number(row[time]), columns[time])}  ${total > 0 ? `${Math.round((100 * (Number(row[time]) || 0)) / total)} %` : ""}` })), TOP),
+      barList(rows.map((row, i) => ({ label: label < 0 ? `row ${i + 1}` : String(row[label]), value: Number(row[time]) || 0, text: `${cellOf(row[time], columns[time])}  ${total > 0 ? `${Math.round((100 * (Number(row[time]) || 0)) / total)} %` : ""}` })), TOP),
     ]));
     const table = document.createElement("table");
     const head = table.createTHead().insertRow();
@@ -106,7 +107,7 @@ export class Profiles {
       const line = body.insertRow();
       for (let i = 0; i < columns.length; i += 1) {
         const cell = line.insertCell();
-        cell.textContent = said(row[i]);
+        cell.textContent = cellOf(row[i], columns[i]);
         if (typeof row[i] === "number") cell.className = "number";
         else cell.title = cell.textContent;
       }
@@ -140,11 +141,13 @@ function said(value) {
 }
 
 /**
- * A time in the unit that suits it, where its column says in which it is.
- * @param {number} value
+ * A time in the unit that suits it, where its column says in which it is; a share in hundredths.
+ * @param {unknown} value
  * @param {string} column
  */
-function timed(value, column) {
+function cellOf(value, column) {
+  if (typeof value !== "number") return said(value);
+  if (column === "share") return percent(value);
   const unit = /[µu]s\b/i.test(column) ? 1e-6 : /\bms\b/i.test(column) ? 1e-3 : /\b(s|seconds)\b/i.test(column) ? 1 : 0;
   return unit ? inUnit(Number((value * unit).toPrecision(12)), "s").join(" ") : said(value);
 }

@@ -35,6 +35,11 @@ export class Sheet {
   }
 }
 
+/** By how much cells overlap, so that the page does not shine through where a pixel of the page is no whole number of the screen's. */
+export function seam() {
+  return Number.isInteger(devicePixelRatio) ? 0 : 0.6;
+}
+
 export class Tip {
   constructor() {
     this.element = div("tip");
