@@ -176,7 +176,7 @@ class Served:
         threading.Thread(target=pages.serve_forever, daemon=True).start()
         return f"http://127.0.0.1:{pages.server_port}/"
 
-    def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
+    def get(self, path: str, **query: str) -> Any:
         """Return what the API answers."""
         parts = urllib.parse.urlsplit(self.page)
         connection = http.client.HTTPConnection(parts.netloc, timeout=10)
