@@ -6,9 +6,7 @@ processes; what travels is how to open one there, never the one that is open her
 
 from __future__ import annotations
 
-import multiprocessing
 import multiprocessing.context
-import multiprocessing.util
 import os
 import sys
 from typing import Any
@@ -106,9 +104,6 @@ class LazyPublisher:
                 self._open = Publisher(run=self._run, **settings)
             # A second opening speaks of the same run.
             self._run = self._open.run
-            if multiprocessing.parent_process() is not None:
-                # Such processes end without running atexit.
-                multiprocessing.util.Finalize(None, self._close_at_exit, exitpriority=0)
         return self._open
 
     def close(self, how: str = "ok") -> None:
@@ -117,14 +112,6 @@ class LazyPublisher:
         if publisher is not None:
             self._closed = publisher
             say_goodbye(publisher, how)
-
-    def _close_at_exit(self) -> None:
-        """Close as the process ends, saying what ended it."""
-        error = sys.exc_info()[1]
-        if isinstance(error, SystemExit):
-            # What torch.multiprocessing makes of an exception, which is then its context.
-            error = None if error.code in (None, 0) else error.__context__ or error
-        self.close("ok" if error is None else type(error).__name__)
 
     def __getstate__(self) -> dict[str, Any]:
         if multiprocessing.context.get_spawning_popen() is not None:

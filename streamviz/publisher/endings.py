@@ -33,7 +33,28 @@ class Ending(Protocol):
         """In a forked child: forget what is the parent's."""
 
 
-ALIVE: weakref.WeakSet[Ending] = weakref.WeakSet()
+class _Alive(weakref.WeakSet[Ending]):
+    """Those that are to hear of it."""
+
+    heeds: int | None = None
+    """The process in whose finalizers they are."""
+
+    def add(self, item: Ending) -> None:
+        """Add one; in a child of ``multiprocessing``, see to it that it hears how that ends.
+
+        Such a child may end without running atexit, and by then an exception has been dealt with.
+        """
+        super().add(item)
+        process = sys.modules.get("multiprocessing.process")
+        if process is None or process.parent_process() is None or self.heeds == os.getpid():
+            return
+        from multiprocessing.util import Finalize
+
+        self.heeds = os.getpid()
+        Finalize(None, _close_all, exitpriority=0)
+
+
+ALIVE = _Alive()
 """Those that are to hear of it."""
 
 
@@ -42,9 +63,20 @@ def _after_fork_in_child() -> None:
         publisher.after_fork()
 
 
+def _ended_by() -> BaseException | None:
+    """Return the exception that ends the process."""
+    error = sys.exc_info()[1]
+    if isinstance(error, SystemExit):
+        # What torch.multiprocessing makes of an exception, which is then its context.
+        error = None if error.code in (None, 0) else error.__context__ or error
+    if error is None and not hasattr(sys, "ps1"):
+        error = getattr(sys, "last_value", None)
+    return error
+
+
 def _close_all() -> None:
     """Close every publisher at exit, saying whether an exception ended the process."""
-    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
+    error = _ended_by()
     how = "ok" if error is None else type(error).__name__
     deadline = monotonic_time() + _AT_EXIT_S
     publishers = list(ALIVE)

@@ -427,10 +427,7 @@ class Publisher(Payloads, Modelling):
         self._outbox.calm()
         self._crowded = self._outbox.crowded
         self._start()
-        multiprocessing = sys.modules.get("multiprocessing.util")
-        if multiprocessing is not None:
-            # Its children end without running atexit.
-            multiprocessing.Finalize(self, self.close, exitpriority=0)
+        ALIVE.add(self)  # again, for the end of this process
 
 
 _abandoned: list[object] = []
