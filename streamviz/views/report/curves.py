@@ -7,8 +7,8 @@ places of values that are no finite number.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 from bokeh.models import DataRange1d, Line, LinearScale, Range1d, Scatter, VArea, VSpan
@@ -20,7 +20,7 @@ from streamviz.insight.bands import band
 from streamviz.journal.entries import WorkerRow
 from streamviz.journal.history import History
 from streamviz.store.grid import Grid
-from streamviz.store.series import Series
+from streamviz.store.series import QueryResult, Series
 from streamviz.views.charts.canvas import add_hover, add_legend, canvas, look, source_of
 from streamviz.views.charts.chart import Chart
 from streamviz.views.charts.colours import SERIES
@@ -36,6 +36,7 @@ HEIGHT = 240
 _EDGE = "edge"
 
 _Array = NDArray[np.float64]
+_Entry: TypeAlias = tuple[str, "list[GlyphRenderer[Any]]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +48,33 @@ class Curves:
         rows: Values behind it.
         bucket: Steps that one point stands for; 1: as sent.
         left_off: Attempts that are not drawn.
+        steps: First and last step that anybody has.
     """
 
     figure: figure
     rows: int
     bucket: int
     left_off: int
+    steps: tuple[int, int]
+
+    def show(self, low: int, high: int) -> None:
+        """Let the figure begin and end at these steps."""
+        # In no more room than the range has, a single step is in the middle.
+        pad = 0 if high > low else 1
+        self.figure.x_range.update(start=low - pad, end=high + pad)
 
 
 @dataclass(slots=True)
 class _Told:
+    """What the figure has come to."""
+
+    ranks: Mapping[int, int]
+    several: bool
+    entries: list[_Entry] = field(default_factory=list)
+    bad: list[_Array] = field(default_factory=list)
     rows: int = 0
     bucket: int = 1
+    steps: list[int] = field(default_factory=list)
 
 
 def curves_of(
@@ -68,7 +84,6 @@ def curves_of(
     workers: Mapping[int, WorkerRow],
     *,
     points: int,
-    steps: tuple[int, int],
     marks: Sequence[int] = (),
 ) -> Curves | None:
     """Draw a metric.
@@ -79,7 +94,6 @@ def curves_of(
         metric: The metric's name; it does not stand in the figure.
         workers: Whose rows, by the worker's index.
         points: Buckets of steps of a line at most.
-        steps: First and last step of the run: what all figures show.
         marks: Steps at which somebody set a mark.
 
     Returns:
@@ -88,39 +102,60 @@ def curves_of(
     by_attempt: dict[int, list[int]] = {}
     for index, worker in workers.items():
         by_attempt.setdefault(worker.attempt, []).append(index)
-    attempts = sorted(by_attempt)
-    drawn = attempts[-1 - OLD_ATTEMPTS :]
-    plot = _empty(steps)
+    attempts = sorted(by_attempt, reverse=True)
+    plot = _empty((0, 1))
     _add_marks(plot, marks)
-    told = _Told()
-    entries: list[tuple[str, list[GlyphRenderer[Any]]]] = []
-    bad: list[_Array] = []
-    several = len({worker.rank for worker in workers.values()}) > LINES
-    for attempt in drawn:
-        chosen = by_attempt[attempt]
-        is_last = attempt == drawn[-1]
-        suffix = f", attempt {attempt}" if len(drawn) > 1 else ""
-        if several:
-            grid = history.grid(run, metric, workers=chosen, points=points)
-            if grid is not None and grid.bucket.size:
-                entries += _add_band(plot, grid, suffix, is_last=is_last)
-                bad.append(_steps_of(grid)[grid.bad.any(axis=1)].astype(float))
-                told.rows += int(grid.count.sum() + grid.bad.sum())
-                told.bucket = max(told.bucket, 1 << grid.shift)
-        else:
-            result = history.query(run, metric, workers=chosen, points=points)
-            for series in result.series if result is not None else ():
-                entries.append(_add_line(plot, series, suffix, is_last=is_last))
-                bad.append(series.step[series.bad > 0].astype(float))
-                told.rows += int(series.count.sum() + series.bad.sum())
-            if result is not None and isinstance(result.resolution, int):
-                told.bucket = max(told.bucket, result.resolution)
-    if not entries:
+    ranks = {index: worker.rank for index, worker in workers.items()}
+    told = _Told(ranks, several=len(set(ranks.values())) > LINES)
+    drawn = 0
+    for attempt in attempts:
+        if drawn > OLD_ATTEMPTS:
+            break
+        found = _read(history, run, metric, by_attempt[attempt], points, several=told.several)
+        if found is not None:
+            # The newest that has the metric at all is what counts; the others stand behind it.
+            suffix = f", attempt {attempt}" if len(attempts) > 1 else ""
+            _add(plot, found, suffix, told, is_last=not drawn)
+            drawn += 1
+    if not drawn:
         return None
-    _add_bad(plot, bad)
-    if len(entries) > 1:
-        add_legend(plot, entries)
-    return Curves(plot, told.rows, told.bucket, len(attempts) - len(drawn))
+    _add_bad(plot, told.bad)
+    if not told.several and len(told.entries) > 1:
+        add_legend(plot, told.entries)
+    left = max(len(attempts) - OLD_ATTEMPTS - 1, 0)
+    return Curves(plot, told.rows, told.bucket, left, (min(told.steps), max(told.steps)))
+
+
+def _read(
+    history: History, run: str, metric: str, workers: Sequence[int], points: int, *, several: bool
+) -> Grid | QueryResult | None:
+    """Return an attempt's rows, ``None`` where there are none."""
+    if several:
+        grid = history.grid(run, metric, workers=workers, points=points)
+        return grid if grid is not None and grid.bucket.size else None
+    result = history.query(run, metric, workers=workers, points=points)
+    return result if result is not None and result.series else None
+
+
+def _add(
+    plot: figure, found: Grid | QueryResult, suffix: str, told: _Told, *, is_last: bool
+) -> None:
+    """Draw an attempt."""
+    if isinstance(found, Grid):
+        steps = found.bucket << found.shift
+        told.entries += _add_band(plot, found, suffix, told.ranks, is_last=is_last)
+        told.bad.append(steps[found.bad.any(axis=1)].astype(np.float64))
+        told.rows += int(found.count.sum() + found.bad.sum())
+        told.bucket = max(told.bucket, 1 << found.shift)
+        told.steps += [int(steps[0]), int(steps[-1])]
+        return
+    for series in found.series:
+        told.entries.append(_add_line(plot, series, suffix, is_last=is_last))
+        told.bad.append(series.step[series.bad > 0].astype(np.float64))
+        told.rows += int(series.count.sum() + series.bad.sum())
+        told.steps += [int(series.step[0]), int(series.step[-1])]
+    if isinstance(found.resolution, int):
+        told.bucket = max(told.bucket, found.resolution)
 
 
 def _empty(steps: tuple[int, int]) -> figure:
@@ -148,9 +183,7 @@ def _add_marks(plot: figure, marks: Sequence[int]) -> None:
         plot.add_glyph(source_of("marks", x=[float(step) for step in marks]), span)
 
 
-def _add_line(
-    plot: figure, series: Series, suffix: str, *, is_last: bool
-) -> tuple[str, list[GlyphRenderer[Any]]]:
+def _add_line(plot: figure, series: Series, suffix: str, *, is_last: bool) -> _Entry:
     """Draw a rank's line; a bucket of several values is the stroke from least to greatest."""
     name = f"rank {series.rank}{suffix}"
     steps, values = _stroke(series)
@@ -185,22 +218,26 @@ def _stroke(series: Series) -> tuple[_Array, _Array]:
 
 
 def _add_band(
-    plot: figure, grid: Grid, suffix: str, *, is_last: bool
-) -> list[tuple[str, list[GlyphRenderer[Any]]]]:
+    plot: figure, grid: Grid, suffix: str, ranks_of: Mapping[int, int], *, is_last: bool
+) -> list[_Entry]:
     """Draw what all ranks together did; of earlier attempts the median alone."""
     found = band(grid.mean, grid.vmin, grid.vmax)
+    # Who had the greatest and the least is what a band does not show.
+    ranks = np.array([ranks_of.get(index, -1) for index in grid.workers], np.float64)
     columns = {
-        "x": _steps_of(grid).astype(np.float64),
+        "x": (grid.bucket << grid.shift).astype(np.float64),
+        "hi_rank": ranks[np.argmax(np.nan_to_num(grid.vmax, nan=-np.inf), axis=1)],
+        "lo_rank": ranks[np.argmin(np.nan_to_num(grid.vmin, nan=np.inf), axis=1)],
         "lo": found.lo,
         "p10": found.p10,
-        "mid": found.mid,
+        "median": found.mid,
         "p90": found.p90,
         "hi": found.hi,
         "ranks": (grid.count > 0).sum(axis=1).astype(np.float64),
     }
     token = SERIES[0]
     source = source_of(f"band{suffix}", **columns)
-    entries: list[tuple[str, list[GlyphRenderer[Any]]]] = []
+    entries: list[_Entry] = []
     if is_last:
         for low, high, alpha, words in (
             ("lo", "hi", 0.16, "least to greatest"),
@@ -208,13 +245,20 @@ def _add_band(
         ):
             area = VArea(x="x", y1=low, y2=high, fill_alpha=alpha)
             entries.append((words, [plot.add_glyph(source, look(area, fill_color=token))]))
+        for edge in ("lo", "hi"):
+            # One rank's spike is thinner than any area.
+            line = Line(x="x", y=edge, line_width=0.75, line_join="bevel", line_alpha=0.5)
+            plot.add_glyph(source, look(line, line_color=token))
     alpha = 1.0 if is_last else 0.35
-    line = Line(x="x", y="mid", line_width=1.75, line_join="bevel", line_alpha=alpha)
+    line = Line(x="x", y="median", line_width=1.75, line_join="bevel", line_alpha=alpha)
     drawn: GlyphRenderer[Any] = plot.add_glyph(source, look(line, line_color=token))
     entries.append((f"median of ranks{suffix}", [drawn]))
     number = "{0.[000000]}"
-    names = (("greatest", "hi"), ("p90", "p90"), ("median", "mid"), ("p10", "p10"), ("least", "lo"))
-    told = [(words, f"@{column}{number}") for words, column in names]
+    told = [
+        ("greatest", f"@hi{number}, rank @hi_rank"),
+        *((words, f"@{words}{number}") for words in ("p90", "median", "p10")),
+        ("least", f"@lo{number}, rank @lo_rank"),
+    ]
     add_hover(plot, [drawn], [("step", "@x{0,0}"), *told, ("ranks", "@ranks")], mode="vline")
     return entries
 
@@ -241,10 +285,6 @@ def percentile_figure(steps: Sequence[int], values: Sequence[Sequence[float | No
     told = [(words, f"@p{i}{number}") for words, i in names]
     add_hover(plot, [drawn], [("step", "@x{0,0}"), *told], mode="vline")
     return plot
-
-
-def _steps_of(grid: Grid) -> NDArray[np.int64]:
-    return grid.bucket << grid.shift
 
 
 def _add_bad(plot: figure, bad: Sequence[_Array]) -> None:

@@ -18,13 +18,14 @@ from bokeh.embed import json_item
 from bokeh.resources import Resources
 
 from streamviz import __version__
+from streamviz.clock import wall_time
 from streamviz.journal.entries import Head, WorkerRow
 from streamviz.journal.history import History
 from streamviz.journal.items import DISK_ITEMS_BYTES
 from streamviz.views.charts.colours import token_rules
 from streamviz.views.plotted import POLICY
 from streamviz.views.ranks import RankSet
-from streamviz.views.report.curves import LINES, curves_of
+from streamviz.views.report.curves import LINES, Curves, curves_of
 from streamviz.views.report.payloads import Parts, Room, parts_of
 
 __all__ = ["Report", "report_of"]
@@ -117,18 +118,20 @@ def _charts(
 ) -> _Drawn:
     """Draw all metrics, each in its group's section."""
     drawn = _Drawn({})
-    low, high = _span(workers)
     ranks = len({row.rank for row in workers.values()})
     # A line has a step and two values of a bucket, a band seven numbers.
     each = 4 * len(workers) if ranks <= LINES else 12
     points = max(FEWEST, min(POINTS, CHART_NUMBERS // max(len(names) * each, 1)))
     marks = list(dict.fromkeys(parts.marks))[-100:]
+    found: list[tuple[str, Curves]] = []
     for name in names:
-        curves = curves_of(
-            history, head.run, name, workers, points=points, steps=(low, high), marks=marks
-        )
-        if curves is None:
-            continue
+        curves = curves_of(history, head.run, name, workers, points=points, marks=marks)
+        if curves is not None:
+            found.append((name, curves))
+    low = min((curves.steps[0] for _, curves in found), default=0)
+    high = max((curves.steps[1] for _, curves in found), default=0)
+    for name, curves in found:
+        curves.show(low, high)
         drawn.rows += curves.rows
         drawn.bucket = max(drawn.bucket, curves.bucket)
         drawn.old += curves.left_off
@@ -137,12 +140,6 @@ def _charts(
         card = f'<section class="card" data-name="{escape(name)}"><h3>{escape(short)}</h3>{place}'
         drawn.groups.setdefault(group or "metrics", []).append(f"{card}</section>")
     return drawn
-
-
-def _span(workers: Mapping[int, WorkerRow]) -> tuple[int, int]:
-    """Return the steps that every chart shows."""
-    high = max((row.last_step or 0 for row in workers.values()), default=0)
-    return 0, max(high, 1)
 
 
 def _natural(name: str) -> list[tuple[int, int | str]]:
@@ -172,7 +169,8 @@ def _notes(head: Head, workers: Mapping[int, WorkerRow], drawn: _Drawn) -> list[
         )
     if len({row.rank for row in workers.values()}) > LINES:
         notes.append(
-            "Bands are over ranks: least to greatest, p10 to p90, and the median as a line."
+            "Bands are over ranks: from the least to the greatest value, darker from p10 to p90; "
+            "the line is the median of ranks."
         )
     missing = sum(gap.rows for index, gap in head.gaps if index in workers)
     if missing:
@@ -224,7 +222,7 @@ def _html(
     if not sections:
         body.append("<p>Nothing was recorded of this run.</p>")
     body.append(
-        f"<footer>written by streamviz {escape(__version__)}, {_date(head.started)}</footer>"
+        f"<footer>written by streamviz {escape(__version__)}, {_date(wall_time())}</footer>"
     )
     return _filled(head.run, "\n".join(body), parts)
 

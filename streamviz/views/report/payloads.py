@@ -44,6 +44,8 @@ PICTURES = 6
 ROWS = 500
 """Rows of a table, and entries of a list."""
 _BINS = 64
+_SMALL = 128
+"""Pixels of a picture so narrow that its pixels are to be seen."""
 
 
 @dataclass(slots=True)
@@ -149,7 +151,9 @@ def _picture(item: Item, parts: Parts, room: Room) -> None:
     caption = read_body(item.body).get("caption")
     words = f"<p>{escape(str(caption))}</p>" if caption else ""
     source = f"data:{media};base64,{base64.b64encode(data).decode()}"
-    picture = f'<img alt="{escape(item.name)}" src="{escape(source)}" loading="lazy">'
+    width = read_body(item.body).get("width")
+    small = ' class="small"' if isinstance(width, int) and width <= _SMALL else ""
+    picture = f'<img{small} alt="{escape(item.name)}" src="{escape(source)}" loading="lazy">'
     parts.add("Pictures", item.name, _about(item), picture + words)
 
 
