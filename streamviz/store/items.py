@@ -142,8 +142,9 @@ class Items:
         ring = held.items[key]
         size = ring[at].nbytes
         del ring[at]
+        held.gone[key] = held.gone.get(key, 0) + 1
         if not ring:
-            del held.items[key]
+            del held.items[key], held.gone[key]
         held.nbytes -= size
         self.nbytes -= size
         self._give(size)
@@ -152,6 +153,14 @@ class Items:
     def chosen(self, kind: str | None, name: str | None) -> list[Item]:
         """Return those of a kind and a name, ``None`` for any, in the order in which they came."""
         return sorted(self._matching(kind, name), key=lambda item: item.number)
+
+    def gone(self) -> dict[tuple[str, str, int], int]:
+        """Return by kind, name and worker how many gave way, where some are held."""
+        return {
+            (kind, *key): count
+            for kind, held in self._held.items()
+            for key, count in held.gone.items()
+        }
 
     def _matching(self, kind: str | None, name: str | None) -> Iterator[Item]:
         kinds = self._held if kind is None else (kind,)
@@ -165,10 +174,11 @@ class Items:
 class _OfKind:
     """The items of one kind, by name and worker."""
 
-    __slots__ = ("items", "nbytes")
+    __slots__ = ("gone", "items", "nbytes")
 
     def __init__(self) -> None:
         self.items: dict[tuple[str, int], deque[Item]] = {}
+        self.gone: dict[tuple[str, int], int] = {}
         self.nbytes = 0
 
     def oldest(self) -> tuple[str, int]:

@@ -356,6 +356,15 @@ class Store:
             held = self._run(run).items or NO_ITEMS
             return held.payloads_version if payloads else held.version
 
+    def items_gone(self, run: str) -> dict[tuple[str, str, int], int]:
+        """Return by kind, name and worker how many of a run's items made room for others.
+
+        Raises:
+            UnknownSeries: There is no such run.
+        """
+        with self._lock:
+            return (self._run(run).items or NO_ITEMS).gone()
+
     def usage(self) -> Usage:
         """Return what is held and what may be held."""
         with self._lock:

@@ -31,6 +31,7 @@ from streamviz.views.page import (
 )
 from streamviz.views.parts import Dashboard
 from streamviz.views.payloads import MediaHandler, PayloadHandler, PayloadsHandler
+from streamviz.views.vendor import VendorHandler
 
 if TYPE_CHECKING:
     from tornado.web import RequestHandler
@@ -59,6 +60,7 @@ def routes(dashboard: Dashboard, library: Library | None = None) -> list[Route]:
         (r"/assets/(.+)", AssetHandler, shelf),
         (r"/panels/([a-z]+)\.json", PanelHandler, shelf),
         (r"/static/(.+)", BokehFileHandler, door),
+        (r"/vendor/([a-z.]+)", VendorHandler, door),
         (r"/live", LiveSocket, {**door, "hub": dashboard.hub}),
         (r"/healthz", HealthHandler, parts),
         (r"/metrics", MetricsHandler, parts),

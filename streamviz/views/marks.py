@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from streamviz.errors import UnknownSeries
 from streamviz.views.messages import text_of
 from streamviz.wire.bodies import MARK, json_body
+from streamviz.wire.kinds import LAYOUT
 
 if TYPE_CHECKING:
     from streamviz.store import Item, Store
@@ -81,8 +82,14 @@ class PayloadVersions:
         if held is None or held[0] != version:
             if len(self._told) >= _RUNS_KEPT:
                 self._told.clear()
-            held = self._told[run] = version, text_of("payloads", run=run, version=version)
+            text = text_of("payloads", run=run, version=version, layout=self._layout(run))
+            held = self._told[run] = version, text
         return held[1]
+
+    def _layout(self, run: str) -> int | None:
+        """Return the number of the newest word on which metrics are drawn together."""
+        layouts = self._store.items(run, LAYOUT)
+        return layouts[-1].number if layouts else None
 
 
 def _row(mark: Item) -> dict[str, object]:

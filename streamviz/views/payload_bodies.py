@@ -12,12 +12,25 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from bokeh.embed import json_item
 from PIL import Image
 
 from streamviz.errors import BadPayload, DecodeError
+from streamviz.views.charts import figure_of
+from streamviz.views.foreign_bokeh import harmless
+from streamviz.views.foreign_plotly import drawable
 from streamviz.views.markdown import html_of
 from streamviz.wire.bodies import json_body, read_body
-from streamviz.wire.payloads import FIGURE, HISTOGRAM, IMAGE, KINDS, TEXT, read_document, sayable
+from streamviz.wire.payloads import (
+    CHART,
+    FIGURE,
+    HISTOGRAM,
+    IMAGE,
+    KINDS,
+    TEXT,
+    read_document,
+    sayable,
+)
 
 if TYPE_CHECKING:
     from streamviz.store import Item
@@ -31,6 +44,7 @@ MAX_PIXELS = 1 << 24
 _MEDIA = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _MAX_BOXES = 1000
+_MAX_CAPTION = 2000
 
 
 def told_body(kind: str, data: bytes) -> object:
@@ -138,9 +152,8 @@ def _histogram(body: Mapping[str, object]) -> object:
 
 def _about_image(body: Mapping[str, object]) -> object:
     boxes = body.get("boxes")
-    told: dict[str, object] = {
-        name: body[name] for name in ("width", "height", "caption") if name in body
-    }
+    told: dict[str, object] = {name: _whole(body, name) for name in ("width", "height")}
+    told["caption"] = str(body.get("caption", ""))[:_MAX_CAPTION]
     told["media"] = str(body.get("media", "image/png"))
     told["boxes"] = _array(body, "boxes").reshape(-1, 4)[:_MAX_BOXES].tolist() if boxes else []
     labels = body.get("box_labels")
@@ -175,15 +188,22 @@ def _text(document: dict[str, object]) -> dict[str, object]:
 
 
 def _figure(document: dict[str, object]) -> dict[str, object]:
-    if document.get("library") not in ("plotly", "bokeh"):
-        raise BadPayload(
-            f"a figure of {str(document.get('library'))[:40]!r}, expected plotly or bokeh"
-        )
-    return document
+    library, figure = document.get("library"), document.get("figure")
+    if library == "plotly":
+        return {"library": library, "figure": drawable(figure)}
+    if library == "bokeh":
+        item, left_out = harmless(figure)
+        return {"library": library, "item": item, "left_out": left_out}
+    raise BadPayload(f"a figure of {str(library)[:40]!r}, expected plotly or bokeh")
+
+
+def _chart(document: dict[str, object]) -> dict[str, object]:
+    return {"title": str(document.get("title", ""))[:500], "item": json_item(figure_of(document))}
 
 
 _DRAWN: dict[str, Callable[[dict[str, object]], dict[str, object]]] = {
     TEXT: _text,
     FIGURE: _figure,
+    CHART: _chart,
 }
 """What is made of a document before it is told, by kind."""

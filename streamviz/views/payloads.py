@@ -7,7 +7,8 @@ bytes from outside are served so that no browser runs anything in them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from streamviz.errors import BadPayload, UnknownSeries
@@ -81,7 +82,17 @@ class PayloadsHandler(RunItemsHandler):
     async def get(self) -> None:
         """Answer."""
         run = self._name("run")
-        self.write_json({"run": run, **await self._answered(index_of)})
+
+        def made(items: list[Item]) -> dict[str, object]:
+            return index_of(items, self._gone(run))
+
+        self.write_json({"run": run, **await self._answered(made)})
+
+    def _gone(self, run: str) -> dict[tuple[str, str, int], int]:
+        try:
+            return self.dashboard.store.items_gone(run)
+        except UnknownSeries:
+            return {}  # it is read from the disk, which counts none
 
     head = get
 
@@ -121,18 +132,30 @@ class MediaHandler(RunItemsHandler):
     async def get(self) -> None:
         """Answer."""
         number = self._number()
-        media, data = await self._answered(lambda items: media_of(self._chosen(items, number)))
-        self.set_header("Content-Type", media)
-        self.set_header("Content-Security-Policy", _MEDIA_POLICY)
+        item = await self._answered(lambda items: self._chosen(items, number))
         # Numbers are counted anew when the server starts, so a browser must ask again.
         self.set_header("Cache-Control", "no-cache")
+        self.set_header("Etag", f'"{hashlib.sha256(item.body).hexdigest()[:32]}"')
+        if self.check_etag_header():
+            self.set_status(304)
+            return
+        media, data = await self._answered(lambda _: media_of(item))
+        self.set_header("Content-Type", media)
+        self.set_header("Content-Security-Policy", _MEDIA_POLICY)
         self.write(data)
 
     head = get
 
 
-def index_of(items: list[Item]) -> dict[str, object]:
-    """Return what there is: of each kind, name, rank and attempt the steps, oldest first."""
+def index_of(
+    items: list[Item], gone: Mapping[tuple[str, str, int], int] | None = None
+) -> dict[str, object]:
+    """Return what there is: of each kind, name, rank and attempt the steps, oldest first.
+
+    Args:
+        items: Of a run, in the order in which they came.
+        gone: How many made room for others, by kind, name and worker.
+    """
     found: dict[tuple[str, str, int, int], list[Item]] = {}
     version = 0
     for item in items:
@@ -153,6 +176,9 @@ def index_of(items: list[Item]) -> dict[str, object]:
                 "steps": [item.step for item in found[kind, name, rank, attempt]],
                 "times": [item.time for item in found[kind, name, rank, attempt]],
                 "numbers": [item.number for item in found[kind, name, rank, attempt]],
+                "gone": (gone or {}).get(
+                    (kind, name, found[kind, name, rank, attempt][0].worker), 0
+                ),
             }
             for kind, name, rank, attempt in sorted(newest)
         ],

@@ -7,6 +7,8 @@
 /** Pixels, about: a letter's width, and the height of a row of names. */
 const LETTER = 6.2;
 const LEGEND_ROW = 26;
+/** Pixels of a chart that has no rows which need more. */
+const HEIGHT = 320;
 
 /** @param {string} token */
 function colourOf(token) {
@@ -118,10 +120,11 @@ export class ShownChart {
    * @param {any} item Bokeh's json_item of a chart
    * @param {HTMLElement} element
    * @param {() => number} [height] pixels that it is to have at least, asked whenever the width changes
+   * @param {boolean} [within] whether it is to have no more, where it has no rows that need it
    * @returns {Promise<ShownChart>}
    */
-  static async embed(item, element, height = () => 0) {
-    const chart = new ShownChart(element, height);
+  static async embed(item, element, height = () => 0, within = false) {
+    const chart = new ShownChart(element, height, within);
     await chart.#draw(item);
     return chart;
   }
@@ -129,10 +132,12 @@ export class ShownChart {
   /**
    * @param {HTMLElement} element
    * @param {() => number} height
+   * @param {boolean} [within]
    */
-  constructor(element, height) {
+  constructor(element, height, within = false) {
     this.element = element;
     this.height = height;
+    this.within = within;
     this.shape = "";
     this.views = null;
     this.resized = new ResizeObserver(() => this.#fit());
@@ -207,7 +212,8 @@ export class ShownChart {
         model.setv({ text_font_size: room < 26 ? "9px" : "11px", text_alpha: room < 16 ? 0 : 1 });
       }
     }
-    this.root.height = Math.max((tagged(this.root, "fit-height") ?? this.root.height) + legend, this.height());
+    const own = (tagged(this.root, "fit-height") ?? this.root.height ?? 0) + legend;
+    this.root.height = this.within && own <= HEIGHT + legend ? this.height() : Math.max(own, this.height());
   }
 
   #clear() {

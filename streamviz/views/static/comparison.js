@@ -135,7 +135,7 @@ function latest(workers) {
 }
 
 /** @param {string} text as `0,8-15` @returns {(rank: number) => boolean} */
-function wantedRanks(text) {
+export function wantedRanks(text) {
   if (!text) return () => true;
   const ranges = text.split(",").map((part) => part.split("-").map(Number));
   return (rank) => ranges.some(([first, last = first]) => rank >= first && rank <= last);

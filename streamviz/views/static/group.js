@@ -10,8 +10,10 @@ export class Group {
    * @param {string} name
    * @param {boolean} open
    * @param {{toggled: (open: boolean) => void, more: () => void}} on
+   * @param {string} [one] what it is a group of
    */
-  constructor(name, open, { toggled, more }) {
+  constructor(name, open, { toggled, more }, one = "chart") {
+    this.one = one;
     this.name = name;
     this.title = name;
     this.open = open;
@@ -82,7 +84,7 @@ export class Group {
     // How many columns it may take side by side with others.
     this.section.dataset.charts = String(Math.min(matching, 6));
     const all = this.metrics.length;
-    this.counted.textContent = matching === all ? plural(all, "chart") : `${matching} of ${plural(all, "chart")}`;
+    this.counted.textContent = matching === all ? plural(all, this.one) : `${matching} of ${plural(all, this.one)}`;
     const left = matching - cards;
     this.more.hidden = left <= 0;
     this.more.textContent = `show ${whole(Math.min(left, CARDS_OF_GROUP))} more of ${whole(left)}`;

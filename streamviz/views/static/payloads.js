@@ -15,6 +15,7 @@ const KEPT = 64;
  * @property {number[]} steps oldest first, as are the times and the numbers
  * @property {number[]} times seconds since the epoch
  * @property {number[]} numbers by which a piece is asked for
+ * @property {number} [gone] how many made room for newer ones
  */
 
 /** Tells "change" when there is another index. */
@@ -89,6 +90,25 @@ export class Payloads extends EventTarget {
       this.bodies.delete(first);
     }
     return asked;
+  }
+
+  /**
+   * The newest of another run's of a kind, of its lowest rank.
+   * @param {string} run
+   * @param {string} kind
+   * @returns {Promise<{run: string, rank: number, body: any}|null>} null where it has none, or cannot be asked
+   */
+  async newestOf(run, kind) {
+    const asked = `run=${encodeURIComponent(run)}`;
+    try {
+      const told = await this.#fetch(`payloads?${asked}`);
+      const [first] = told.payloads.filter((/** @type {Entry} */ entry) => entry.kind === kind).sort((/** @type {Entry} */ a, /** @type {Entry} */ b) => a.rank - b.rank || b.attempt - a.attempt);
+      if (!first) return null;
+      const { body } = await this.#fetch(`payload?${asked}&number=${first.numbers.at(-1)}`);
+      return { run, rank: first.rank, body };
+    } catch {
+      return null;
+    }
   }
 
   /** Where the bytes of an image are. @param {number} number */
