@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from streamviz.store.budget import Budget
 from streamviz.store.gaps import Gaps
-from streamviz.store.items import Items
+from streamviz.store.items import NO_ITEMS, Items
 from streamviz.store.query import Metric
 from streamviz.store.table import Table
 
@@ -59,7 +59,7 @@ class Run:
     structure: int = 0
     gaps: dict[int, Gaps] = field(default_factory=dict)
     gaps_version: int = 0
-    items: Items | None = None
+    items: Items = NO_ITEMS
     """``None`` before the first."""
     overflow_names: dict[str, None] = field(default_factory=dict)
     cut_names: set[str] = field(default_factory=set)

@@ -202,8 +202,7 @@ class Store:
                 budget.holders.remove(table)
                 budget.give(table.nbytes)
             gaps = sum(max(len(gaps) - 1, 0) for gaps in held.gaps.values())
-            if held.items is not None:
-                budget.give(held.items.nbytes)
+            budget.give(held.items.nbytes)
             budget.give(RUN_BYTES + WORKER_BYTES * len(held.workers) + GAP_BYTES * gaps)
             self._workers -= len(held.workers)
             self._metrics -= len(held.metrics)
@@ -228,10 +227,8 @@ class Store:
             held = self._run(run)
             gaps = held.gaps.setdefault(worker, Gaps())
             before = len(gaps)
-            if before == 0 or (before < GAPS_PER_WORKER and self._budget.take(GAP_BYTES)):
-                gaps.add(gap)
-            else:
-                gaps.add(gap, limit=before)
+            fits = before == 0 or (before < GAPS_PER_WORKER and self._budget.take(GAP_BYTES))
+            gaps.add(gap, limit=GAPS_PER_WORKER if fits else before)
             held.gaps_version += 1
 
     def add_item(
@@ -244,7 +241,7 @@ class Store:
         """
         with self._lock:
             held = self._run(run)
-            if held.items is None:
+            if held.items is NO_ITEMS:
                 held.items = Items(self._budget.take_for_overview, self._budget.give)
             gone = held.items.add(worker, *held.workers[worker], kind, name, step, time, body)
             if gone:
@@ -344,7 +341,7 @@ class Store:
             UnknownSeries: There is no such run.
         """
         with self._lock:
-            return (self._run(run).items or NO_ITEMS).chosen(kind, name)
+            return self._run(run).items.chosen(kind, name)
 
     def items_version(self, run: str, *, payloads: bool = False) -> int:
         """Return a number that grows with every item of the run, or all but marks and alerts.
@@ -353,7 +350,7 @@ class Store:
             UnknownSeries: There is no such run.
         """
         with self._lock:
-            held = self._run(run).items or NO_ITEMS
+            held = self._run(run).items
             return held.payloads_version if payloads else held.version
 
     def items_gone(self, run: str) -> dict[tuple[str, str, int], int]:
@@ -363,7 +360,7 @@ class Store:
             UnknownSeries: There is no such run.
         """
         with self._lock:
-            return (self._run(run).items or NO_ITEMS).gone()
+            return self._run(run).items.gone()
 
     def usage(self) -> Usage:
         """Return what is held and what may be held."""
@@ -448,7 +445,6 @@ class Store:
     def _watch(self, run: str, metric: str) -> Metric:
         """Return a metric, stamped as read just now."""
         found = self._metric(run, metric)[1]
-        now = monotonic_time()
         for table, _ in found.tables:
-            table.watched = now
+            table.watched = monotonic_time()
         return found
