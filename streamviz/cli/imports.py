@@ -8,6 +8,8 @@ import resource
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -99,30 +101,43 @@ def _run(arguments: argparse.Namespace) -> int:
     endpoint = parse_endpoint(
         setting("endpoint", arguments.endpoint, DEFAULT_ENDPOINT, parse_endpoint)
     )
-    account, sources = Account(), _Sources(arguments)
-    read = sources.open(account)
-    stop = _stop_on_signals()
-    most = _most_workers()
+    account = Account()
+    sources = _Sources(arguments).open(account)
     try:
-        sockets = Sockets(most)
-        pour = Pour(
-            lambda: ZmqTransport(endpoint, sockets=sockets),
-            lambda _, sentence: print(f"streamviz: {sentence}", file=sys.stderr),
-            most=most,
-            is_stopped=stop.is_set,
-        )
-        print(f"import: {', '.join(map(str, arguments.paths))} to {endpoint}", flush=True)
-        started = monotonic_time()
-        try:
-            _send(read, pour, stop, follow=arguments.follow)
-        finally:
-            # What was read is delivered, also when what came after it cannot be read.
-            pour.finish()
-            sockets.close()
-            _tell(pour, account, monotonic_time() - started)
+        with _stop_on_signals() as stop:
+            return _deliver(arguments, endpoint, sources, account, stop)
     except NoTransport as error:
         print(f"streamviz: {error}", file=sys.stderr)
         return 1
+
+
+def _deliver(
+    arguments: argparse.Namespace,
+    endpoint: str,
+    sources: list[Source],
+    account: Account,
+    stop: threading.Event,
+) -> int:
+    """Send it all, say what became of it, and return the exit code."""
+    most = _most_workers()
+    sockets = Sockets(most)
+    pour = Pour(
+        lambda: ZmqTransport(endpoint, sockets=sockets),
+        lambda _, sentence: print(f"streamviz: {sentence}", file=sys.stderr),
+        most=most,
+        is_stopped=stop.is_set,
+    )
+    print(f"import: {', '.join(map(str, arguments.paths))} to {endpoint}", flush=True)
+    started = monotonic_time()
+    try:
+        _send(sources, pour, stop, follow=arguments.follow)
+    finally:
+        # What was read is delivered, also when what came after it cannot be read.
+        pour.finish()
+        for source in sources:
+            source.close()
+        sockets.close()
+        _tell(pour, account, monotonic_time() - started)
     if stop.is_set() and not arguments.follow:
         print("streamviz: stopped before the end", file=sys.stderr)
         return 1
@@ -237,17 +252,23 @@ def _most_workers() -> int:
     return max(1, min(_MOST_WORKERS, room))
 
 
-def _stop_on_signals() -> threading.Event:
+@contextmanager
+def _stop_on_signals() -> Iterator[threading.Event]:
     """Let the first Ctrl-C or SIGTERM end it with goodbyes, and the second at once."""
     stop = threading.Event()
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def handle(number: int, _: FrameType | None) -> None:
         stop.set()
         signal.signal(number, signal.SIG_DFL)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in former:
         signal.signal(number, handle)
-    return stop
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _tell(pour: Pour, account: Account, seconds: float) -> None:

@@ -80,6 +80,10 @@ class JsonLinesSource:
                 return
             yield from self._portions(lines, before)
 
+    def close(self) -> None:
+        """Let go of the file."""
+        self._tail.close()
+
     def _portions(self, lines: list[str], before: int) -> Iterator[Portion]:
         written = self.path.stat().st_mtime
         rows: dict[Who, dict[tuple[str, ...], _Buffer]] = {}
@@ -97,7 +101,7 @@ class JsonLinesSource:
                 piece for names, one in rows.get(who, {}).items() for piece in _pieces(names, one)
             ]
             pieces += items.get(who, [])
-            yield Portion(self._attempts.place(self.path, who, pieces), pieces)
+            yield Portion(self._attempts.place(self, who, pieces), pieces)
 
     def _line(
         self,

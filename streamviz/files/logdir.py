@@ -69,11 +69,14 @@ class LogDirectory:
                 self._files[path] = _File(path, self._who(path), self._account)
             file = self._files[path]
             for pieces in file.read(last=last):
-                yield Portion(self._attempts.place(path, file.who, pieces), pieces)
+                yield Portion(self._attempts.place(file, file.who, pieces), pieces)
             if last and file.events.waiting:
                 self._account.note(
                     f"{path}: the last {file.events.waiting:,} bytes are no whole record"
                 )
+
+    def close(self) -> None:
+        """Let go of nothing: between readings no file is open."""
 
     def files(self) -> list[Path]:
         """Return the event files, those of a directory in the order of their beginning."""

@@ -35,6 +35,9 @@ class Source(Protocol):
             last: Nothing more will be written: what is at the end counts as whole.
         """
 
+    def close(self) -> None:
+        """Let go of what is open."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:

@@ -99,6 +99,10 @@ class CsvSource:
 
     # -- rows ------------------------------------------------------------------------------
 
+    def close(self) -> None:
+        """Let go of the file."""
+        self._tail.close()
+
     def _portions(
         self, headings: Headings, rows: list[list[str]], before: int
     ) -> Iterator[Portion]:
@@ -271,7 +275,7 @@ class CsvSource:
                 pieces += self._sorter.rows(names, steps, times, values, there, chosen)
                 if pieces:
                     whose = one if run is None else one._replace(run=self._named(run))
-                    yield Portion(self._attempts.place(self.path, whose, pieces), pieces)
+                    yield Portion(self._attempts.place(self, whose, pieces), pieces)
 
     def _numbers(
         self, i: int, headings: Headings, cells: Sequence[str], lines: IntArray
@@ -328,7 +332,7 @@ class CsvSource:
                     values = column.values[:, None]
                     pieces += self._sorter.rows((name,), steps, times, values, None, chosen)
             if pieces:
-                yield Portion(self._attempts.place(self.path, one, pieces), pieces)
+                yield Portion(self._attempts.place(self, one, pieces), pieces)
 
     def _legal_name(self, name: str) -> str | None:
         if name not in self._legal:

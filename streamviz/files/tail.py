@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
 from streamviz.errors import ConfigError
-from streamviz.files.portions import unreadable
 
 __all__ = ["Tail"]
 
@@ -37,32 +37,25 @@ class Tail(Iterator[str]):
     """
 
     def __init__(self, path: Path, encoding: str | None = None) -> None:
-        """Open the file, which may be compressed by gzip.
+        """Open nothing yet.
 
         Args:
-            path: The file.
+            path: The file, which may be compressed by gzip.
             encoding: How its text is encoded; what its first bytes say, else UTF-8.
 
         Raises:
-            ConfigError: It cannot be read.
+            ConfigError: There is no such encoding.
         """
         self.path = path
         self.last = True
         self.lines = 0
+        self.encoding = encoding
         try:
-            self._file: IO[bytes] = (
-                cast("IO[bytes]", gzip.GzipFile(path)) if path.suffix == ".gz" else path.open("rb")
-            )
-            head = self._file.read(4)
-            self._file.seek(0)
-        except OSError as error:
-            raise unreadable(path, error) from None
-        guessed = next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8")
-        self.encoding = encoding or guessed
-        try:
-            self._decoder = codecs.getincrementaldecoder(self.encoding)()
+            codecs.lookup(encoding or "utf-8")
         except LookupError:
             raise ConfigError("--encoding", encoding, "one that Python knows, as latin-1") from None
+        self._file: IO[bytes] | None = None
+        self._is_read = False
         self._ready: list[str] = []
         self._at = 0
         self._rest = ""
@@ -77,10 +70,13 @@ class Tail(Iterator[str]):
 
     def _fill(self) -> bool:
         """Read until there is a line."""
+        if self._is_read:
+            return False
         while True:
             try:
-                block = self._file.read(_BLOCK)
-            except (OSError, EOFError) as error:
+                file = self._file if self._file is not None else self._open()
+                block = file.read(_BLOCK)
+            except (OSError, EOFError, zlib.error) as error:
                 reason = getattr(error, "strerror", None) or str(error)
                 raise ConfigError("PATH", str(self.path), f"a whole file ({reason})") from None
             try:
@@ -100,15 +96,33 @@ class Tail(Iterator[str]):
                 self._ready = [f"{line}\n" for line in self._ready]
                 return True
             if not block:
-                if self.last and self._rest:
-                    self._ready, self._rest = [self._rest], ""
-                    return True
-                return False
+                if self.last:
+                    self.close()
+                    self._ready, self._rest = [self._rest] if self._rest else [], ""
+                return bool(self._ready)
             if len(self._rest) > _LONGEST:
                 raise ConfigError(
                     "PATH", str(self.path), f"lines of at most {_LONGEST:,} characters"
                 )
 
+    def _open(self) -> IO[bytes]:
+        """Open the file; its first bytes may say how it is encoded."""
+        file: IO[bytes] = (
+            cast("IO[bytes]", gzip.GzipFile(self.path))
+            if self.path.suffix == ".gz"
+            else self.path.open("rb")
+        )
+        self._file = file
+        head = file.read(4)
+        file.seek(0)
+        guessed = next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8")
+        self.encoding = self.encoding or guessed
+        self._decoder = codecs.getincrementaldecoder(self.encoding)()
+        return file
+
     def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
+        """Let go of the file; there are no more lines."""
+        self._is_read = True
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -332,7 +332,7 @@ class Line:
         """Say goodbye before the recording is over."""
         left = self._out.held_rows
         if left:
-            self._fault(f"{left} rows were not acknowledged before the replay was stopped")
+            self._fault(f"{left} rows were not acknowledged before it was stopped")
         self._say_bye("stopped")
         self.close()
 

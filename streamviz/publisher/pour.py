@@ -27,6 +27,8 @@ __all__ = ["Pour", "Who"]
 
 _POLL_S = 0.002
 """How often to look while something waits for the server."""
+_STOP_S = 2.0
+"""How long a stopped one waits for the acknowledgements of what is under way."""
 _TEND_S = 0.5
 """How often lines that have nothing to say are looked after: twice a heartbeat."""
 
@@ -145,7 +147,7 @@ class Pour:
         """Wait until everything is acknowledged, and say goodbye; false: not all of it was."""
         for line in self._lines.values():
             line.end()
-        self._wait_for(lambda: not self._lines)
+        self._wait_for(lambda: not self._lines, patience_s=_STOP_S)
         for key, line in list(self._lines.items()):
             line.stop()
             self._drop(key)
@@ -178,12 +180,21 @@ class Pour:
     def _held(self) -> int:
         return sum(line.held_bytes for line in self._lines.values())
 
-    def _wait_for(self, done: Callable[[], bool]) -> bool:
-        """Look after all lines until something is so; false: it will not be."""
+    def _wait_for(self, done: Callable[[], bool], patience_s: float = 0.0) -> bool:
+        """Look after all lines until something is so; false: it will not be.
+
+        Args:
+            done: Whether it is so.
+            patience_s: How long to go on waiting when somebody wants to stop.
+        """
+        stop_at: float | None = None
         while not done():
             self.tend()
             if self._is_stopped():
-                return False
+                now = monotonic_time()
+                stop_at = now + patience_s if stop_at is None else stop_at
+                if now >= stop_at:
+                    return False
             if not self._answered and monotonic_time() - self._since > NO_SERVER_S:
                 self._give_up(f"no server answered within {NO_SERVER_S:.0f} s: nothing was sent")
             if self.faults:

@@ -122,7 +122,7 @@ def test_a_damaged_file_is_exported_as_far_as_it_goes(
     ("arguments", "code", "words"),
     [
         (["other", "--csv"], 2, "RUN: found 'other', expected a run recorded in"),
-        ([RUN], 2, "one of the arguments --csv --jsonl --parquet is required"),
+        ([RUN], 2, "one of the arguments --csv --jsonl --parquet --tfevents --html is required"),
         ([RUN, "--parquet"], 2, "expected -o FILE"),
         ([RUN, "--csv", "--rank", "x"], 2, "--rank: found 'x'"),
         ([RUN, "--csv", "-o", "/nowhere/out.csv"], 1, "cannot write"),

@@ -147,13 +147,14 @@ def _add(
         told.bad.append(steps[found.bad.any(axis=1)].astype(np.float64))
         told.rows += int(found.count.sum() + found.bad.sum())
         told.bucket = max(told.bucket, 1 << found.shift)
-        told.steps += [int(steps[0]), int(steps[-1])]
+        told.steps += [int(steps[0]), int(steps[-1]) + (1 << found.shift) - 1]
         return
     for series in found.series:
         told.entries.append(_add_line(plot, series, suffix, is_last=is_last))
         told.bad.append(series.step[series.bad > 0].astype(np.float64))
         told.rows += int(series.count.sum() + series.bad.sum())
-        told.steps += [int(series.step[0]), int(series.step[-1])]
+        width = found.resolution if isinstance(found.resolution, int) else 1
+        told.steps += [int(series.step[0]), int(series.step[-1]) + width - 1]
     if isinstance(found.resolution, int):
         told.bucket = max(told.bucket, found.resolution)
 

@@ -129,7 +129,10 @@ def _charts(
         if curves is not None:
             found.append((name, curves))
     low = min((curves.steps[0] for _, curves in found), default=0)
+    # A bucket may reach past the last step.
+    last = max((row.last_step or 0 for row in workers.values()), default=0)
     high = max((curves.steps[1] for _, curves in found), default=0)
+    high = max(low, min(high, last or high))
     for name, curves in found:
         curves.show(low, high)
         drawn.rows += curves.rows
