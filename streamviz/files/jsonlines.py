@@ -192,7 +192,7 @@ class JsonLinesSource:
                 try:
                     values[legal] = float(value)
                 except OverflowError:
-                    values[legal] = math.copysign(math.inf, value)
+                    values[legal] = math.inf if value > 0 else -math.inf
         return values
 
     def _legal_name(self, name: str, number: int) -> str | None:

@@ -93,7 +93,7 @@ class Pour:
         self._warned: set[str] = set()
         self._pause = threading.Event()
         self._tended_at = 0.0
-        self._since = monotonic_time()
+        self._since: float | None = None
         self._answered = False
         self.items = 0
         self.faults: list[str] = []
@@ -165,6 +165,7 @@ class Pour:
             self._lines[first].end()
             if not self._wait_for(lambda first=first: first not in self._lines):  # type: ignore[misc]
                 return False
+        self._since = monotonic_time() if self._since is None else self._since
         line = _Open(_worker(who), _hello(who), self._connect, lambda times: times, self._warn)
         line.due = 0.0
         line.open(monotonic_time())
@@ -195,13 +196,19 @@ class Pour:
                 stop_at = now + patience_s if stop_at is None else stop_at
                 if now >= stop_at:
                     return False
-            if not self._answered and monotonic_time() - self._since > NO_SERVER_S:
+            if self._is_unanswered():
                 self._give_up(f"no server answered within {NO_SERVER_S:.0f} s: nothing was sent")
             if self.faults:
                 return False
             if not done():
                 self._pause.wait(_POLL_S)
         return not self.faults
+
+    def _is_unanswered(self) -> bool:
+        """Say whether a server that was never there has been waited for long enough."""
+        if self._answered or self._since is None:
+            return False
+        return monotonic_time() - self._since > NO_SERVER_S
 
     def _give_up(self, why: str) -> None:
         for key, line in list(self._lines.items()):

@@ -32,9 +32,10 @@ def test_every_value_that_is_there_comes_once(holes: list[list[bool]]) -> None:
     there = np.array(holes)
     values = np.arange(there.size, dtype=np.float64).reshape(there.shape)
     steps = np.arange(len(holes))
+    times = steps.astype(np.float64)
     names = tuple("abcde")
 
-    rows = Sorter().rows(names, steps, steps * 1.0, values, there, steps)
+    rows = Sorter().rows(names, steps, times, values, there, steps)
 
     for column, name in enumerate(names):
         found = [
@@ -53,9 +54,10 @@ def test_the_sets_of_names_are_bounded() -> None:
     rng = np.random.default_rng(0)
     there = rng.random((1000, 12)) < 0.5
     sorter, steps = Sorter(), np.arange(1000)
+    times, values = steps.astype(np.float64), there.astype(np.float64)
     names = tuple(f"m{i}" for i in range(12))
 
-    sets = {one.names for one in sorter.rows(names, steps, steps * 1.0, there * 1.0, there, steps)}
+    sets = {one.names for one in sorter.rows(names, steps, times, values, there, steps)}
 
     assert len(sets) <= SETS + len(names)
 
@@ -82,7 +84,7 @@ def test_no_count_of_a_histogram_is_lost(counts: list[int], ends: list[float]) -
 
 
 def test_cells_are_what_they_say() -> None:
-    """Blanks are nothing, nan and inf are values, words are bad; dates and milliseconds are times."""
+    """Blanks are nothing, nan and inf are values, words are bad; dates are times."""
     column = numbers(["1.5", "", "nan", "-inf", "x", " 2 ", "True"])
     assert column.there is not None
     assert column.there.tolist() == [True, False, True, True, False, True, True]
