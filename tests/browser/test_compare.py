@@ -161,6 +161,20 @@ def test_lines_are_grouped(desk: Desk) -> None:
     assert first == third != second
 
 
+def test_the_readout_says_what_each_line_has(desk: Desk) -> None:
+    """In a chart of several lines each has its row, the one nearest to the pointer first."""
+    desk.show("runs=base-lr3,wide-lr1", "panel('train/loss')?.layers[2]?.x.length > 0")
+    desk.viewer.wait("panel('train/loss').yRange.end > 200")
+    box = desk.card().locator(".over").bounding_box()
+    assert box is not None
+    tip = desk.page.locator(".tip:visible")
+    for share, first in ((0.1, "wide-lr1"), (0.85, "base-lr1")):
+        desk.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * share)
+        tip.locator(".tip-row").first.filter(has_text=first).wait_for()
+        assert tip.locator(".tip-row").count() == 3
+    assert "1.5" in tip.locator(".tip-row").first.inner_text()
+
+
 def test_several_metrics_and_expressions_share_a_chart(desk: Desk) -> None:
     """Aligned by step; what does not parse says where, and nothing else breaks."""
     desk.show(

@@ -181,6 +181,7 @@ function readout(panel, drawing, { x, row }, y) {
     const value = inside ? line.raw[nearest(line.x, x)] : NaN;
     return Number.isFinite(value) ? [tipRow(line.label, inUnit(value, panel.card.unit).join(" ").trimEnd(), hue, 0, "old")] : [];
   });
+  if (panel.layered) return [...layerRows(panel, x, y), ...older];
   if (row === null) return older;
   const rows = [];
   const named = lines.filter((line) => line.kind !== "old" && Number.isFinite(line.raw[row]));
@@ -214,6 +215,20 @@ function readout(panel, drawing, { x, row }, y) {
   const after = row + 1 < drawing.n ? drawing.x[row + 1] : Infinity;
   const gap = drawing.gaps.find(([x0, x1]) => x0 <= after && x1 >= before);
   if (gap) rows.push(more_(`gap here: ${whole(gap[2])} rows lost`));
+  return rows;
+}
+
+/**
+ * What each line of a chart of several has there: the nearest to the pointer first.
+ * @param {import("./panel.js").Panel} panel
+ * @param {number} x
+ * @param {number} y where the pointer is
+ */
+function layerRows(panel, x, y) {
+  const away = (/** @type {number} */ value) => Math.abs((panel.plot?.scales.y.to(value) ?? value) - (panel.plot?.scales.y.to(y) ?? y));
+  const there = panel.readingsAt(x).filter(({ value }) => Number.isFinite(value)).sort((a, b) => away(a.value) - away(b.value));
+  const rows = there.slice(0, MOST_ROWS).map(({ label, text, colour }) => tipRow(label, text, colour));
+  if (there.length > MOST_ROWS) rows.push(more_(`+${whole(there.length - MOST_ROWS)} more`));
   return rows;
 }
 
