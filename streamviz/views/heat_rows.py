@@ -87,6 +87,7 @@ class HeatRows:
         """Column and row of each worker of an earlier attempt, newest attempt first."""
         self._bucket = np.empty(0, np.int64)
         self._codes: Codes = np.empty((0, 0), np.uint16)
+        self._counts: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._widths: Floats = np.empty(0)
         """How far the extremes of a cell usually lie apart, by bucket."""
 
@@ -101,6 +102,10 @@ class HeatRows:
     def steps(self, start: int) -> Floats:
         """Return the first step of each bucket from a column on."""
         return (self._bucket[start:] << self.shift).astype(np.float64)
+
+    def counts(self, start: int) -> list[int]:
+        """Return how many rows a rank has at most in each bucket from a column on."""
+        return [int(count) for count in self._counts[start:]]
 
     def codes(self, start: int) -> Codes:
         """Return the codes from a column on; shape (columns, rows)."""
@@ -128,6 +133,7 @@ class HeatRows:
         self.rows = [Row(bin_[0], bin_[-1]) for bin_ in bins]
         self.shift = grid.shift
         self._bucket = grid.bucket
+        self._counts = _counts(grid)
         self._widths = _widths(grid)
         pace = None if self._pace is None else self._pace.replace(grid)
         values, bad, absent = self._reduce(grid, pace)
@@ -153,6 +159,7 @@ class HeatRows:
                 return None
         at = int(np.searchsorted(self._bucket, grid.bucket[0]))
         self._bucket = np.concatenate((self._bucket[:at], grid.bucket))
+        self._counts = np.concatenate((self._counts[:at], _counts(grid)))
         self._widths = np.concatenate((self._widths[:at], _widths(grid)))
         codes = encode(*self._reduce(grid, pace), self.gauge)
         self._codes = np.concatenate((self._codes[:at], codes))
@@ -221,6 +228,11 @@ class HeatRows:
         finite = finite[:: max(1, finite.size // SAMPLE)]
         lo, mid, hi = np.percentile(finite, (1, 50, 99), method="nearest")
         return Scale(float(lo), float(mid), float(hi))
+
+
+def _counts(grid: Grid) -> npt.NDArray[np.int64]:
+    """Return the rows of the worker that has most of them, by bucket."""
+    return (grid.count + grid.bad).max(axis=1, initial=0)
 
 
 def _widths(grid: Grid) -> Floats:

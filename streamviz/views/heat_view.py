@@ -253,6 +253,9 @@ class HeatView:
             "exponent": rows.gauge.exponent,
             "scale": [scale.lo, scale.mid, scale.hi],
         }
+        if self.key.cells == "mean":
+            # Of means alone nobody could say what a part of some steps takes of all of them.
+            meta["counts"] = rows.counts(start)
         if first is None:
             meta |= {
                 "shift": rows.shift,

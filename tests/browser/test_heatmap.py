@@ -38,8 +38,10 @@ def send(publishers: list[streamviz.Publisher], first: int, last: int) -> None:
                     "loss": value(rank, step),
                     "phase/data": 0.1 if rank == 2 else 0.02,
                     "phase/forward": 0.05,
+                    **({} if step % 4 else {"phase/validation": 0.4}),
                     "system/gpu_use": 90.0 - rank,
                     "system/gpu_temperature": 60.0 + rank,
+                    "system/net_sent": 0.7 if rank else 0.0,
                 },
                 step=step,
             )
@@ -108,19 +110,22 @@ def test_rank_by_step_is_live_true_and_leads_to_the_line(server: ServerProcess, 
         # Each phase is a view of its own, and is there when its values are.
         viewer.wait(
             "streamviz.boards().phases.ranks.length === 4"
-            " && streamviz.boards().phases.phases.length === 2"
+            " && streamviz.boards().phases.phases.length === 3"
             " && streamviz.boards().phases.ranks.every(({means}) => means.every(Number.isFinite))"
         )
         phases = page.evaluate("() => streamviz.boards().phases")
-        assert phases["phases"] == ["data", "forward"]
+        assert phases["phases"] == ["data", "forward", "validation"]
         means = {rank["rank"]: rank["means"] for rank in phases["ranks"]}
-        assert means[2] == pytest.approx([0.1, 0.05], rel=1e-2)
-        assert means[0] == pytest.approx([0.02, 0.05], rel=1e-2)
+        # Of a step, not of those steps alone that have it: every fourth one validates.
+        assert means[2] == pytest.approx([0.1, 0.05, 0.1], rel=1e-2)
+        assert means[0] == pytest.approx([0.02, 0.05, 0.1], rel=1e-2)
         assert "most r2" in page.locator(".phase-legend").inner_text()
-        viewer.wait("streamviz.boards().resources.columns.length === 2")
+        viewer.wait("streamviz.boards().resources.columns.length === 3")
         columns = page.evaluate("() => streamviz.boards().resources.columns")
         assert columns[0]["metric"] == "system/gpu_use"
         assert dict(columns[0]["values"]) == pytest.approx({0: 90, 1: 89, 2: 88, 3: 87}, abs=0.1)
+        sent = dict(next(one for one in columns if one["metric"] == "system/net_sent")["values"])
+        assert sent[0] == 0, "a rate of nothing is not a little below it"
     finally:
         for publisher in publishers:
             publisher.close()

@@ -12,6 +12,8 @@ export class HeatData {
   constructor() {
     this.codes = new Uint16Array(0);
     this.steps = new Float64Array(0);
+    /** How many rows a rank has at most in each column; none where the view is not one of means. */
+    this.counts = new Float64Array(0);
     /** Columns. */
     this.length = 0;
     /** @type {[number, number][]} first and last rank of each row */
@@ -58,9 +60,13 @@ export class HeatData {
       const steps = new Float64Array(Math.max(length, 1024));
       steps.set(this.steps.subarray(0, this.length));
       this.steps = steps;
+      const counts = new Float64Array(steps.length);
+      counts.set(this.counts.subarray(0, this.length));
+      this.counts = counts;
     }
     this.codes.set(heat.codes.subarray(0, meta.n * this.rows), from * this.rows);
     this.steps.set(heat.steps, from);
+    if (meta.counts) this.counts.set(meta.counts, from);
     this.length = length;
     this.dirtyFrom = Math.min(this.dirtyFrom, from);
     this.gauge = { base: meta.base, exponent: meta.exponent };

@@ -79,8 +79,9 @@ export class Phases {
 
   #draw() {
     this.phases = this.feeds.ready.map(([metric, data], i) => ({ name: metric.slice("phase/".length), data, colour: COLOURS[i] }));
-    const [first] = this.phases;
-    if (!first) return;
+    if (this.phases.length === 0) return;
+    // Steps are those of the phase that most of them have.
+    const first = this.phases.reduce((most, phase) => (phase.data.length > most.data.length ? phase : most));
     this.#measure(first.data);
     const style = getComputedStyle(document.documentElement);
     const look = { ink: style.getPropertyValue("--axis-ink").trim(), grid: style.getPropertyValue("--grid").trim(), font: `11px ${style.getPropertyValue("--font")}` };
@@ -89,26 +90,34 @@ export class Phases {
     this.#words(first.data);
   }
 
-  /** @param {import("./heatdata.js").HeatData} first whose steps and ranks the others are laid beside */
+  /**
+   * What a phase takes of a step: one that not every step has, as validation, counts for as much less.
+   * @param {import("./heatdata.js").HeatData} first whose steps and ranks the others are laid beside
+   */
   #measure(first) {
     const from = Math.max(0, first.length - BARS);
     this.steps = [];
     for (let column = from; column < first.length; column += 1) {
       const step = first.steps[column];
-      const medians = this.phases.map(({ data }) => {
-        const at = columnOf(data, step);
+      const places = this.phases.map(({ data }) => columnOf(data, step));
+      const counts = this.phases.map(({ data }, k) => (places[k] < 0 ? 0 : data.counts[places[k]]));
+      const most = Math.max(1, ...counts);
+      const medians = this.phases.map(({ data }, k) => {
+        const at = places[k];
         if (at < 0) return 0;
         const values = data.ranks.map((_, row) => data.at(at, row)).filter((value) => value !== null && Number.isFinite(value));
-        return median(/** @type {number[]} */ (values)) || 0;
+        return ((median(/** @type {number[]} */ (values)) || 0) * counts[k]) / most;
       });
       this.steps.push({ step, medians });
     }
     const recent = first.length > RECENT ? first.steps[first.length - RECENT] : -Infinity;
+    const after = this.phases.map(({ data }) => startOf(data, recent));
+    const rows = this.phases.map(({ data }, k) => data.counts.subarray(after[k], data.length).reduce((sum, count) => sum + count, 0));
+    const steps = Math.max(1, ...rows);
     this.ranks = first.ranks.map(([rank, last]) => {
-      const means = this.phases.map(({ data }) => {
+      const means = this.phases.map(({ data }, k) => {
         const row = data.rowOf(rank);
-        const at = Math.max(0, data.steps.subarray(0, data.length).findIndex((step) => step >= recent));
-        return row < 0 ? 0 : data.mean(row, at) || 0;
+        return row < 0 ? 0 : ((data.mean(row, after[k]) || 0) * rows[k]) / steps;
       });
       return { rank, name: rank === last ? `r${rank}` : `r${rank}–${last}`, means, total: means.reduce((sum, mean) => sum + mean, 0) };
     });
@@ -222,6 +231,16 @@ function seconds(value) {
 function niceStep(least) {
   const power = 10 ** Math.floor(Math.log10(least));
   return power * (least / power <= 1 ? 1 : least / power <= 2 ? 2 : least / power <= 5 ? 5 : 10);
+}
+
+/**
+ * The first column from a step on.
+ * @param {import("./heatdata.js").HeatData} data
+ * @param {number} step
+ */
+function startOf({ steps, length }, step) {
+  const at = steps.subarray(0, length).findIndex((one) => one >= step);
+  return at < 0 ? length : at;
 }
 
 /**

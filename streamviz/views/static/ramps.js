@@ -47,7 +47,10 @@ function halfTable() {
  * @param {{base: number, exponent: number}} gauge
  */
 export function valueOf(code, { base, exponent }) {
-  return base + halfTable()[code] * 2 ** exponent;
+  const far = halfTable()[code] * 2 ** exponent;
+  const value = base + far;
+  // Nearer to zero than a code can tell: a rate of nothing shall not come out as a little below it.
+  return Math.abs(value) < Math.abs(far) / 1024 && value !== base ? 0 : value;
 }
 
 /** @param {number} code */

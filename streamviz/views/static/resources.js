@@ -35,7 +35,7 @@ export class Resources {
     this.left = 0;
     /** @type {Map<number, string>} */
     this.hosts = new Map();
-    /** @type {{metric: string, unit: string, lo: number, hi: number, values: Map<number, number>}[]} */
+    /** @type {{metric: string, unit: string, lo: number, hi: number, values: Map<number, number>, ends: string}[]} */
     this.columns = [];
     /** @type {[number, number][]} */
     this.ranks = [];
@@ -98,7 +98,7 @@ export class Resources {
       const finite = [...values.values()].filter(Number.isFinite);
       const unit = unitOf(metric) || (/gpu_use$|\/cpu$|\/ram$|disk$/.test(metric) ? "%" : "");
       const [lo, hi] = unit === "%" ? [0, 100] : [Math.min(...finite), Math.max(...finite)];
-      return { metric, unit, lo, hi: hi > lo ? hi : lo + 1, values };
+      return { metric, unit, lo, hi: hi > lo ? hi : lo + 1, values, ends: hi > lo ? `${inUnit(lo, unit)[0]}–${inUnit(hi, unit).join(" ").trim()}` : inUnit(lo, unit).join(" ").trim() };
     });
     this.ranks = [...ready[0][1].ranks];
     const host = (/** @type {number} */ rank) => this.hosts.get(rank) ?? "";
@@ -123,7 +123,7 @@ export class Resources {
     this.wide = wide;
     context.textBaseline = "middle";
     const font = (/** @type {number} */ weight) => `${weight} 11px ${token("--font")}`;
-    for (const [k, { metric, unit, lo, hi, values }] of columns.entries()) {
+    for (const [k, { metric, lo, hi, values, ends }] of columns.entries()) {
       const x = LEFT + k * wide;
       context.textAlign = "left";
       context.font = font(600);
@@ -131,7 +131,7 @@ export class Resources {
       context.fillText(fitted(context, metric.slice("system/".length).replaceAll("_", " "), wide - 6), x + 2, 10);
       context.font = font(400);
       context.fillStyle = token("--axis-ink");
-      context.fillText(fitted(context, `${inUnit(lo, unit)[0]}–${inUnit(hi, unit).join(" ").trim()}`, wide - 6), x + 2, 26);
+      context.fillText(fitted(context, ends, wide - 6), x + 2, 26);
       context.textAlign = "right";
       for (const [line, [rank]] of ranks.entries()) {
         const value = values.get(rank);
