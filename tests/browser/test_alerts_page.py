@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 import pytest
@@ -36,6 +37,9 @@ def test_what_went_wrong_is_listed_marked_and_led_to(server: ServerProcess, look
         page = viewer.page
         viewer.wait("panel('other')")
         assert page.title() == "bad · streamviz"
+        # Of a training that told no end it is said how long it has been going on.
+        viewer.wait("document.getElementById('eta-label').textContent === 'running for'")
+        assert re.fullmatch(r"\d+ s|1 min", page.inner_text("#stat-eta"))
         assert page.locator("#notice-alerts").is_hidden()
 
         for step in range(400):

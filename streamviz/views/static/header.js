@@ -28,7 +28,7 @@ export class Header {
     this.stats = /** @type {HTMLElement} */ (document.querySelector(".stats"));
     this.parts = {
       word: get("state-word"), lag: get("state-lag"), ranks: get("stat-ranks"), ranksLabel: get("ranks-label"), step: get("stat-step"),
-      stepLabel: get("step-label"), eta: get("stat-eta"), disk: get("stat-disk"), rate: get("stat-rate"), rateLabel: get("rate-label"), dropped: get("stat-dropped"), memory: get("stat-memory"), bar: get("memory-bar"),
+      stepLabel: get("step-label"), eta: get("stat-eta"), etaLabel: get("eta-label"), disk: get("stat-disk"), rate: get("stat-rate"), rateLabel: get("rate-label"), dropped: get("stat-dropped"), memory: get("stat-memory"), bar: get("memory-bar"),
     };
     this.cells = {
       state: this.#cell("state"), ranks: this.#cell("ranks"), dropped: this.#cell("dropped"), memory: this.#cell("memory"),
@@ -68,8 +68,9 @@ export class Header {
    * @param {number} sinceStatus seconds since it came
    * @param {boolean} paused
    * @param {boolean} refused
+   * @param {{started: number, last: number}} when the run began and was heard last, seconds since the epoch; 0: unknown
    */
-  show(status, link, sinceStatus, paused, refused) {
+  show(status, link, sinceStatus, paused, refused, when) {
     const { parts, cells } = this;
     const run = Boolean(status?.run);
     this.stats.classList.toggle("has-run", run);
@@ -96,7 +97,7 @@ export class Header {
     say(parts.ranksLabel, over ? "ranks" : "ranks live");
     const missing = ["live", "stale"].includes(status.state) && status.ranks_live < status.ranks_expected;
     cells.ranks.dataset.tone = missing ? "amber" : "none";
-    this.#showProgress(status);
+    this.#showProgress(status, when);
     say(parts.dropped, whole(status.dropped));
     cells.dropped.dataset.tone = status.dropped > 0 ? "amber" : "none";
     const share = status.memory_allowed > 0 ? status.memory_used / status.memory_allowed : 0;
@@ -109,8 +110,9 @@ export class Header {
   /**
    * How far it is, how fast, and how long still; what nobody told the publisher is not known here.
    * @param {any} status
+   * @param {{started: number, last: number}} when
    */
-  #showProgress(status) {
+  #showProgress(status, when) {
     const { parts, cells } = this;
     const { step, total_steps: total = null, eta_s: eta = null, throughput = null, mfu = null, steps_per_s: pace = null } = status;
     const attempt = status.attempt > 0 ? `, attempt ${status.attempt}` : "";
@@ -119,12 +121,17 @@ export class Header {
     const share = total > 0 && step !== null ? ` (${Math.min(100, Math.floor((100 * step) / total))} %)` : "";
     title(cells.step, [total === null ? "" : `step ${whole(step)} of ${whole(total)}${share}${attempt}`, pace === null ? "" : `${measure(pace)} steps/s`]);
     const over = status.state === "done" || status.state === "failed";
-    say(parts.eta, eta === null || over ? "–" : age(eta));
+    // Without an end that is known, how long it has been going on is what can be said.
+    const openEnd = total === null || over;
+    const lasted = when.started > 0 ? (over ? when.last : status.now) - when.started : NaN;
+    say(parts.eta, openEnd ? age(lasted) : eta === null ? "–" : age(eta));
+    say(parts.etaLabel, over ? "took" : openEnd ? "running for" : "time left");
     this.stats.classList.toggle("has-eta", eta !== null && !over);
     const known = throughput !== null && Number.isFinite(throughput);
-    say(parts.rate, compact(known ? throughput : status.samples_per_s) + (mfu === null ? "" : ` · ${Math.round(100 * mfu)} %`));
-    say(parts.rateLabel, `${known ? (status.throughput_unit ?? "samples/s") : "values/s"}${mfu === null ? "" : " · MFU"}`);
-    title(cells.rate, [known ? "what the training gets through" : "values that reach this server", `${compact(status.samples_per_s)} values/s received`]);
+    const steps = pace === null || over ? "–" : pace < 10 ? String(Number(pace.toPrecision(2))) : compact(pace);
+    say(parts.rate, (known ? compact(throughput) : steps) + (mfu === null ? "" : ` · ${Math.round(100 * mfu)} %`));
+    say(parts.rateLabel, `${known ? (status.throughput_unit ?? "samples/s") : "steps/s"}${mfu === null ? "" : " · MFU"}`);
+    title(cells.rate, [known ? "what the training gets through" : "steps that the rank in the middle makes", `this server receives ${compact(status.samples_per_s)} values/s in all`]);
   }
 
   /** @param {{kind: "ok"|"off"|"full"|"failing", bytes_used: number, bytes_allowed: number, path: string}|undefined} journal */

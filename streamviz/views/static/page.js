@@ -330,9 +330,10 @@ get("notice-live").addEventListener("click", resetZoom);
 function showWords() {
   const { status } = heard;
   const since = status ? (performance.now() - heard.statusAt) / 1000 : 0;
-  header.show(status, link.state, since, pause.on, link.state === "lost" && link.refusal !== "");
-  delivery.show(status);
   const shown = heard.runs?.find(({ run }) => run === app.run.name);
+  const when = { started: heard.run?.started ?? 0, last: shown?.last_time ?? 0 };
+  header.show(status, link.state, since, pause.on, link.state === "lost" && link.refusal !== "", when);
+  delivery.show(status);
   const { tone, text } = notice({
     link: link.state,
     lostFor: (performance.now() - link.lostAt) / 1000,
@@ -344,8 +345,8 @@ function showWords() {
     workers: heard.run?.workers ?? [],
     duplicates: heard.run?.duplicates ?? [],
     overflow: heard.run?.overflow ?? [],
-    started: heard.run?.started ?? 0,
-    lastTime: shown?.last_time ?? 0,
+    started: when.started,
+    lastTime: when.last,
     hasMetrics: board.metrics.length > 0,
     alert: alerts.line,
   });
