@@ -231,6 +231,26 @@ def test_outliers_can_be_ignored_and_are_counted(desk: Desk) -> None:
     assert (f"{below} point" in desk.notes()) == (below > 0)
 
 
+def test_all_outliers_can_be_shown(desk: Desk) -> None:
+    """The axis goes to the furthest point; as it is without, a note says that it does not."""
+    desk.show("")
+    assert desk.panel()["yRange"]["end"] < 100
+    assert "outliers beyond the axis" in desk.notes()
+    desk.page.evaluate("() => document.querySelector('[name=outliers][value=show]').click()")
+    desk.viewer.wait("panel('train/loss').yRange.end >= 10000")
+    assert desk.query() == "?outliers=show"
+    assert "beyond" not in desk.notes()
+
+
+def test_an_unknown_metric_for_the_x_axis_is_explained(desk: Desk) -> None:
+    """Charts say why they are empty, and show no axes of nothing."""
+    address, _, _ = desk.base.partition("?")
+    desk.page.goto(f"{address}?x=metric:no/such")
+    blank = desk.card().locator(".blank")
+    blank.filter(has_text="no metric named “no/such” for the x axis").wait_for()
+    assert not desk.card().locator(".figure").is_visible()
+
+
 def test_a_window_follows_the_live_edge(
     desk: Desk, publishers: tuple[ServerProcess, list[streamviz.Publisher]]
 ) -> None:

@@ -19,7 +19,7 @@ export class Card {
     this.name = append("h3", "card-title", head);
     this.notes = append("div", "card-notes", head);
     this.value = append("div", "card-value", head);
-    this.box = append("div", "plot", this.element);
+    this.box = append("div", "plot empty", this.element);
     this.legend = new Legend(this.element, this.box);
     this.figure = append("div", "figure", this.box);
     this.over = append("div", "over", this.box);
@@ -55,6 +55,8 @@ export class Card {
    * @param {string[]} [more] further notes
    */
   tell(drawing, zoomed, more = []) {
+    // Axes of nothing would have numbers that nobody sent.
+    this.box.classList.toggle("empty", drawing.n === 0);
     let last = drawing.n - 1;
     // The last bucket may be empty for other reasons than NaN: an old attempt went further.
     while (last > 0 && Number.isNaN(drawing.raw[last]) && !(drawing.bad[last] > 0)) last -= 1;

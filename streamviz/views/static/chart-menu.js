@@ -1,5 +1,6 @@
 // What a chart's menu says of how it is drawn: its own smoothing, y axis and outliers, its width.
 
+import { OUTLIERS } from "./look.js";
 import { offer } from "./menu.js";
 import { SmoothControl } from "./smooth-control.js";
 import { SMOOTH_KINDS } from "./smoothing.js";
@@ -58,25 +59,17 @@ offer(10, (panel, app) => {
     panel.setOwn({ y: scale.value });
     reset.hidden = false;
   });
-  const outliers = document.createElement("input");
-  outliers.type = "checkbox";
-  outliers.setAttribute("role", "switch");
-  outliers.setAttribute("aria-label", "ignore outliers in y on this chart");
-  outliers.checked = own().outliers === "ignore";
+  const outliers = list("outliers in y on this chart", OUTLIERS.map((one) => [one, { "": "some", ignore: "ignore", show: "show all" }[one]]));
+  outliers.value = own().outliers;
   outliers.addEventListener("change", () => {
-    panel.setOwn({ outliers: outliers.checked ? "ignore" : "" });
+    panel.setOwn({ outliers: outliers.value });
     reset.hidden = false;
   });
-  const switched = document.createElement("label");
-  switched.className = "switch";
-  const words = document.createElement("span");
-  words.textContent = "ignore outliers";
-  switched.append(words, outliers);
   reset.addEventListener("click", () => {
     panel.setOwn(null);
     control.show(own().smooth);
     scale.value = own().y;
-    outliers.checked = own().outliers === "ignore";
+    outliers.value = own().outliers;
     reset.hidden = true;
     slider.focus();
   });
@@ -84,7 +77,7 @@ offer(10, (panel, app) => {
   const pair = document.createElement("div");
   pair.className = "smoothing";
   pair.append(slider, kinds);
-  return [smoothing, pair, row("y axis", scale), switched, reset];
+  return [smoothing, pair, row("y axis", scale), row("outliers in y", outliers), reset];
 });
 
 offer(20, (panel) => [

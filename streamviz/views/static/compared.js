@@ -3,6 +3,7 @@
 import { listOf, textOf } from "./choices.js";
 import { Colours } from "./colours.js";
 import { MOST, layersOf, missingOf } from "./comparison.js";
+import { xMetric } from "./look.js";
 
 /**
  * @typedef {import("./comparison.js").Compared} Run
@@ -147,6 +148,8 @@ export class Compared {
 
   /** What no run has of these, in words; "" where they have all. @param {import("./layers.js").LayerSpec[]} layers */
   missing(layers) {
+    const axis = xMetric(this.state.choices.x);
+    if (axis !== null && this.metrics.length > 0 && !this.metrics.includes(axis)) return `no metric named “${axis}” for the x axis`;
     const names = missingOf(layers, this.setting).map((name) => `“${name}”`);
     return names.length > 0 ? `no metric named ${names.join(", ")} here yet` : "";
   }

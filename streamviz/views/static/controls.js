@@ -30,7 +30,6 @@ export function attachControls({ state, theme, togglePause, resetZoom, widen, sh
   const axisMetric = /** @type {HTMLSelectElement} */ (get("x-metric"));
   const window_ = /** @type {HTMLInputElement} */ (get("window"));
   const logx = /** @type {HTMLInputElement} */ (get("logx"));
-  const outliers = /** @type {HTMLInputElement} */ (get("outliers"));
   const together = /** @type {HTMLInputElement} */ (get("together"));
   const problem = get("ranks-problem");
   const help = /** @type {HTMLDialogElement} */ (get("help"));
@@ -44,13 +43,13 @@ export function attachControls({ state, theme, togglePause, resetZoom, widen, sh
     if (document.activeElement !== window_) window_.value = windowWords(choices.window);
     logx.checked = choices.logx;
     logx.disabled = choices.x === "wall";
-    outliers.checked = choices.outliers === "ignore";
     showAxisMetric(axisMetric, choices.x);
     together.checked = choices.together;
     check(form, "mode", choices.mode);
     check(form, "x", choices.x);
     check(form, "y", choices.y);
     check(form, "band", choices.band);
+    check(form, "outliers", choices.outliers);
     check(form, "size", choices.size);
     check(form, "theme", theme.choice);
   };
@@ -73,7 +72,6 @@ export function attachControls({ state, theme, togglePause, resetZoom, widen, sh
     if (window !== null) state.set({ window });
   });
   logx.addEventListener("change", () => state.set({ logx: logx.checked }));
-  outliers.addEventListener("change", () => state.set({ outliers: outliers.checked ? "ignore" : "" }));
   together.addEventListener("change", () => state.set({ together: together.checked }));
   form.addEventListener("change", (event) => {
     const input = /** @type {HTMLInputElement} */ (event.target);

@@ -11,10 +11,13 @@ export const LOOK = {
   logx: false,
   y: /** @type {import("./scales.js").ScaleKind} */ ("linear"),
   smooth: "",
-  outliers: /** @type {""|"ignore"} */ (""),
+  outliers: /** @type {""|"ignore"|"show"} */ (""),
   window: "all",
   band: /** @type {"quantiles"|"std"} */ ("quantiles"),
 };
+
+/** In the span of the y axis: as far as they leave room for the rest, none, all. */
+export const OUTLIERS = /** @type {const} */ (["", "ignore", "show"]);
 
 const X_AXES = ["step", "relative", "wall"];
 /** Longest name of a metric that an address may ask for, as the server has it. */
@@ -31,7 +34,7 @@ export function lookFrom(query) {
   look.logx = query.get("logx") === "1";
   look.y = SCALE_KINDS.find((kind) => kind === query.get("y")) ?? LOOK.y;
   look.smooth = smoothText(parseSmooth(query.get("smooth")));
-  if (query.get("outliers") === "ignore") look.outliers = "ignore";
+  look.outliers = OUTLIERS.find((one) => one === query.get("outliers")) ?? "";
   const window = query.get("window");
   if (parseWindow(window)) look.window = String(window);
   if (query.get("band") === "std") look.band = "std";
@@ -51,7 +54,7 @@ export function xFrom(x) {
  * @property {boolean} logx
  * @property {import("./scales.js").ScaleKind} y
  * @property {import("./smoothing.js").Smooth|null} smooth
- * @property {boolean} ignoreOutliers
+ * @property {""|"ignore"|"show"} outliers
  * @property {import("./windows.js").Span} window
  * @property {"quantiles"|"std"} band
  * @property {"band"|"std"|"lines"} mode what the server folds ranks into
@@ -70,7 +73,7 @@ export function lookOf(choices, own = {}) {
     logx: all.logx && all.x !== "wall",
     y: all.y,
     smooth: parseSmooth(all.smooth),
-    ignoreOutliers: all.outliers === "ignore",
+    outliers: all.outliers,
     window: parseWindow(all.window) ?? { kind: "all" },
     band: all.band,
     mode: all.mode === "lines" ? "lines" : all.band === "std" ? "std" : "band",

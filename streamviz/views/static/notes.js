@@ -16,9 +16,10 @@ export function notesOn(drawing, plot, look) {
   if (drawing.offAxis > 0) notes.push(`${plural(drawing.offAxis, "point")} without ${metric}`);
   if (drawing.folded) notes.push(`${metric} goes back`);
   const { above, below, without } = cutOff(drawing, plot.xRange, plot.yRange, plot.scales.y);
-  // An edge that is as it is for everybody has its carets; a number where the person asked for the cut.
-  if (look.ignoreOutliers && above > 0) notes.push(`${plural(above, "point")} above`);
-  if (look.ignoreOutliers && below > 0) notes.push(`${plural(below, "point")} below`);
+  // A number where the person asked for the cut; else words that stand still while data come.
+  if (look.outliers === "ignore" && above > 0) notes.push(`${plural(above, "point")} above`);
+  if (look.outliers === "ignore" && below > 0) notes.push(`${plural(below, "point")} below`);
+  if (look.outliers === "" && above + below > 0) notes.push("outliers beyond the axis");
   if (without > 0) notes.push(`${plural(without, "point")} ≤ 0`);
   if (look.logx) {
     const left = drawing.x.findIndex((x) => x > 0);

@@ -20,10 +20,10 @@ const OUTER = 0.02;
  * @param {Range} x what is visible
  * @param {import("./scales.js").Scale|boolean} on the scale; true: logarithmic
  * @param {Range|null} current the axis as it is: kept if it still fits, so that it does not jitter
- * @param {{ignoreOutliers?: boolean}} [how] whether to span the bulk of what is drawn only
+ * @param {{outliers?: ""|"ignore"|"show"}} [how] whether to span the bulk of what is drawn only, or all of it
  * @returns {Range|null} null if there is nothing to span
  */
-export function yRange(drawing, x, on, current, { ignoreOutliers = false } = {}) {
+export function yRange(drawing, x, on, current, { outliers = "" } = {}) {
   const seen = (/** @type {Float64Array} */ values) => visible(values, drawing.x, x);
   const { to: scale, from: back, kind } = on === true ? LOG : on === false ? LINEAR : on;
   // Smoothed or as it came: both are drawn.
@@ -39,10 +39,10 @@ export function yRange(drawing, x, on, current, { ignoreOutliers = false } = {})
   const edges = quantiles(all, scale);
   if (!whole || !body || !edges) return null;
   const span = Math.max(body.end - body.start, Math.abs(body.end) * 1e-3, 1e-300);
-  const wanted = ignoreOutliers
-    ? { ...body }
+  const wanted = outliers !== ""
+    ? { ...(outliers === "show" ? whole : body) }
     : { start: -reach(-body.start, -edges.start, -whole.start, span), end: reach(body.end, edges.end, whole.end, span) };
-  const old = ignoreOutliers ? null : quantiles(oldLines(drawing, x), scale);
+  const old = outliers === "ignore" ? null : quantiles(oldLines(drawing, x), scale);
   if (old && body.start - old.start <= REACH_OLD * span) wanted.start = Math.min(wanted.start, old.start);
   if (old && old.end - body.end <= REACH_OLD * span) wanted.end = Math.max(wanted.end, old.end);
   const padded = pad(wanted, kind === "log");

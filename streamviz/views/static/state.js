@@ -12,7 +12,7 @@ import { LOOK, lookFrom, xFrom } from "./look.js";
  * @property {boolean} logx
  * @property {"linear"|"log"|"symlog"} y
  * @property {string} smooth as `ema:0.9`, "" is none
- * @property {""|"ignore"} outliers in the span of the y axis
+ * @property {""|"ignore"|"show"} outliers in the span of the y axis
  * @property {string} window as `all`, `steps:5000`, `last:10m`
  * @property {"quantiles"|"std"} band
  * @property {string} filter
