@@ -166,7 +166,7 @@ def _of_data(look: Look) -> list[str]:
         words.append(f"{look.metric} {shown}" + (f" (not a number on {bad})" if bad else ""))
     ages = [worker["age_s"] for worker in run["workers"] if worker["state"] == "live"]
     if ages:
-        words.append(f"newest data {_age(min(ages))} old")
+        words.append(f"heard {_age(min(ages))} ago")
     lag = status.get("lag_ms", {}).get(run["run"])
     if lag is not None:
         words.append(f"lag {lag:.0f} ms")

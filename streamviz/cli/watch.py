@@ -107,9 +107,18 @@ def _watch(server: Asked, run: str, fail_on: frozenset[str], limit: float | None
                 print(f"run {run!r} ended well")
             return code
         if monotonic_time() >= end:
-            print(f"run {run!r} has not ended within {limit:g} s")
+            what = "has not ended" if _is_known(server, run) else "was not heard of"
+            print(f"run {run!r} {what} within {limit:g} s")
             return _TIMED_OUT
         pause.wait(min(_POLL_S, max(0.0, end - monotonic_time())))
+
+
+def _is_known(server: Asked, run: str) -> bool:
+    """Say whether the server has such a run; one that does not answer is no news of it."""
+    try:
+        return any(one["run"] == run for one in server.get("/api/v1/runs"))
+    except Unreachable:
+        return True
 
 
 def _look(server: Asked, run: str, fail_on: frozenset[str]) -> int | None:
