@@ -183,6 +183,8 @@ def test_several_metrics_and_expressions_share_a_chart(desk: Desk) -> None:
     )
     chart = next(one for one in desk.page.evaluate("streamviz.panels()") if one["title"] == "mine")
     np.testing.assert_allclose(chart["layers"][2]["y"], 2)
+    # The three metrics of the runs, and the one made here.
+    assert desk.page.inner_text("#notice-count") == "4 charts"
     desk.page.locator("#chart-controls summary").click()
     desk.page.locator("#chart-new").click()
     dialog = desk.page.locator("#chart-dialog")

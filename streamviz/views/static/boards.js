@@ -114,10 +114,12 @@ export class Boards {
   #followSystem() {
     this.phases.follow(this.run, this.metrics);
     this.resources.follow(this.run, this.metrics, this.hosts ?? new Map());
-    const some = this.metrics.some((metric) => isSystem(metric) || metric.startsWith("phase/"));
-    this.blank.hidden = some;
-    this.charts.hidden = !this.metrics.some(isSystem);
-    this.blank.textContent = "no system/ or phase/ metric yet: pip install \"streamviz[system]\" where the ranks run sends the machine's, “with publisher.phase(\"data\"):” times a phase";
+    const machines = this.metrics.some(isSystem);
+    const wanting = machines ? [] : ["no values of the machines yet: pip install \"streamviz[system]\" where the ranks run sends them"];
+    if (!this.metrics.some((metric) => metric.startsWith("phase/"))) wanting.push("no phases yet: “with publisher.phase(\"data\"):” times a part of a step");
+    this.charts.hidden = !machines;
+    this.blank.hidden = wanting.length === 0;
+    this.blank.replaceChildren(...wanting.map((words) => div("", words)));
   }
 
   /**

@@ -7,6 +7,8 @@ import { div, span } from "./make.js";
 /** Room that a name at the side takes, and a step below. */
 const NAME_PX = 15;
 const STEP_PX = 110;
+/** Nearer to the right end than this a step's number would be cut off. */
+const STEP_ROOM_PX = 48;
 
 export class HeatLabels {
   constructor() {
@@ -27,9 +29,11 @@ export class HeatLabels {
     const shown = [];
     for (const { line, text } of marks) {
       // A name stands beside the middle of its line, or where its node begins.
-      const y = Math.max(0, byNode ? line * each : (line + 0.5) * each - NAME_PX / 2);
-      if (y < free) continue;
-      free = y + NAME_PX;
+      const middle = byNode ? line * each : (line + 0.5) * each - NAME_PX / 2;
+      // The first may have to stand lower than its line: the others keep their distance to the line.
+      const y = Math.max(0, middle);
+      if (middle < free) continue;
+      free = middle + NAME_PX;
       const label = span("heat-row", text);
       label.title = text;
       label.style.setProperty("transform", `translateY(${y}px)`);
@@ -45,7 +49,7 @@ export class HeatLabels {
   label({ steps, length }, columns) {
     const width = this.steps.clientWidth;
     const every = Math.max(1, Math.ceil((STEP_PX / Math.max(1, width)) * columns));
-    const marks = rounded(steps, length, every);
+    const marks = rounded(steps, length, every).filter((mark) => (Number(mark.split(":")[0]) / columns) * width < width - STEP_ROOM_PX);
     const told = `${columns} ${width} ${marks.join()}`;
     if (told === this.told) return;
     this.told = told;

@@ -361,8 +361,8 @@ function showWords() {
   get("notice-live").hidden = ![...board.panels.values()].some((panel) => !panel.following);
   say("filter-problem", board.problem);
   get("filter-problem").hidden = !board.problem;
-  const all = board.metrics.length;
-  say("notice-count", all === 0 ? "" : board.matching === all ? plural(all, "chart") : `${board.matching} of ${plural(all, "chart")}`);
+  const all = board.total;
+  say("notice-count", all === 0 || state.choices.tab !== "charts" ? "" : board.matching === all ? plural(all, "chart") : `${board.matching} of ${plural(all, "chart")}`);
   const mark = alerts.going.length > 0 ? `(${alerts.going.length}) ` : tone === "red" || tone === "amber" ? "▲ " : "";
   const title = app.run.name ? `${mark}${app.run.name} · streamviz` : `${mark}streamviz`;
   if (document.title !== title) document.title = title;
