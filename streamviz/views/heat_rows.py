@@ -232,7 +232,8 @@ class HeatRows:
 
 def _counts(grid: Grid) -> npt.NDArray[np.int64]:
     """Return the rows of the worker that has most of them, by bucket."""
-    return (grid.count + grid.bad).max(axis=1, initial=0)
+    most: npt.NDArray[np.int64] = (grid.count + grid.bad).max(axis=1, initial=0)
+    return most
 
 
 def _widths(grid: Grid) -> Floats:

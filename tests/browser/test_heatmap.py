@@ -124,8 +124,8 @@ def test_rank_by_step_is_live_true_and_leads_to_the_line(server: ServerProcess, 
         columns = page.evaluate("() => streamviz.boards().resources.columns")
         assert columns[0]["metric"] == "system/gpu_use"
         assert dict(columns[0]["values"]) == pytest.approx({0: 90, 1: 89, 2: 88, 3: 87}, abs=0.1)
-        sent = dict(next(one for one in columns if one["metric"] == "system/net_sent")["values"])
-        assert sent[0] == 0, "a rate of nothing is not a little below it"
+        net = dict(next(one for one in columns if one["metric"] == "system/net_sent")["values"])
+        assert net[0] == 0, "a rate of nothing is not a little below it"
     finally:
         for publisher in publishers:
             publisher.close()
