@@ -80,7 +80,7 @@ def _binned_here(torch: Any, flat: Any) -> Any:
             return torch.tensor([0.0] * BINS + [1, 0, 0, 0, 0, lost], dtype=torch.float64)
         low, high = (float(end) for end in torch.aminmax(flat))
     counts = torch.histc(flat, BINS, low, high if high > low else low + 1)
-    total = flat.sum(dtype=torch.float64)
-    squares = torch.linalg.vector_norm(flat, dtype=torch.float64) ** 2
-    facts = [low, high, float(total), float(squares), flat.numel(), lost]
+    # In the tensor's own precision: widening ten million values takes as long as binning them.
+    facts = [low, high, float(flat.sum()), float(torch.linalg.vector_norm(flat)) ** 2]
+    facts += [flat.numel(), lost]
     return torch.cat([counts.double(), torch.tensor(facts, dtype=torch.float64)])
