@@ -9,7 +9,7 @@ Law: files of one directory are read in the order in which they were begun, each
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from streamviz.files.attempts import Attempts
 from streamviz.files.events import Events, Scalar, Thing
 from streamviz.files.legal import kept, legal_name
 from streamviz.files.portions import Account, Options, Portion
+from streamviz.files.sorting import WIDEST
 from streamviz.files.tfrecords import EventFile
 from streamviz.publisher.past import Piece, Rows
 from streamviz.publisher.pour import Who
@@ -118,23 +119,28 @@ class _File:
 
     def read(self, *, last: bool) -> Iterator[list[Piece]]:
         """Yield what there is since the last call, in batches."""
-        scalars: list[Scalar] = []
+        rows = _Batch()
         items: list[Piece] = []
-        size = 0
         place = str(self.events.path)
         for event in self.events.events():
+            scalars: dict[str, float] = {}
             for found in self._values.read(event, place):
-                if isinstance(found, Scalar):
-                    scalars.append(found)
-                else:
-                    size += self._item(found, items, place)
-            if len(scalars) >= BATCH or size >= BATCH_BYTES:
-                yield [*self._rows(scalars, place), *items]
-                scalars, items, size = [], [], 0
-        if last or scalars or items:
+                if not isinstance(found, Scalar):
+                    rows.size += self._item(found, items, place)
+                elif self._legal_name(found.name) is not None:
+                    if found.name in scalars:
+                        rows.add(event.step, event.wall_time, scalars)
+                        scalars = {}
+                    scalars[found.name] = found.value
+            if scalars:
+                rows.add(event.step, event.wall_time, scalars)
+            if rows.values >= BATCH or rows.size >= BATCH_BYTES:
+                yield [*self._pieces(rows, place), *items]
+                rows, items = _Batch(), []
+        if last or rows.values or items:
             for thing in self._values.rest():
                 self._item(thing, items, place)
-        pieces = [*self._rows(scalars, place), *items]
+        pieces = [*self._pieces(rows, place), *items]
         if pieces:
             yield pieces
 
@@ -145,34 +151,58 @@ class _File:
         items.append(item)
         return len(item.body)
 
-    def _rows(self, scalars: list[Scalar], place: str) -> list[Piece]:
-        """Return scalars as the rows of their names, each in order."""
-        by_name: dict[str, list[Scalar]] = {}
-        for scalar in scalars:
-            by_name.setdefault(scalar.name, []).append(scalar)
+    def _legal_name(self, name: str) -> str | None:
+        if name not in self._names:
+            self._names[name] = legal_name(name, self._account, str(self.events.path))
+        return self._names[name]
+
+    def _pieces(self, rows: _Batch, place: str) -> list[Piece]:
+        """Return rows by their names, each set's in order."""
         found: list[Piece] = []
-        for name, ones in by_name.items():
-            if name not in self._names:
-                self._names[name] = legal_name(name, self._account, place)
-            legal = self._names[name]
-            if legal is None:
-                continue
-            # A number of 64 bits in the file, of which any may be damaged.
-            steps = np.array([one.step for one in ones], np.int64)
-            times = np.array([one.time for one in ones], np.float64)
-            values = np.array([one.value for one in ones], np.float64)
+        for names, (all_steps, all_times, cells) in rows.by_names.items():
+            # Numbers of 64 bits in the file, of which any may be damaged.
+            steps, times = np.array(all_steps, np.int64), np.array(all_times, np.float64)
+            values = np.array(cells, np.float64)
             good = (steps >= 0) & (steps <= MAX_STEP) & (times >= 0) & (times < MAX_TIME_S)
             if not good.all():
-                bad = int((~good).sum())
-                first = ones[int(np.flatnonzero(~good)[0])]
-                where = f"{place}, tag {name!r}: step {first.step}, time {first.time}"
-                self._account.refuse(
-                    f"a step or time that cannot be, as above {MAX_STEP}", where, bad
-                )
+                bad = np.flatnonzero(~good)
+                where = f"{place}, tag {names[0]!r}: step {steps[bad[0]]}, time {times[bad[0]]}"
+                cause = f"a step or time that cannot be, as above {MAX_STEP}"
+                self._account.refuse(cause, where, bad.size)
                 steps, times, values = steps[good], times[good], values[good]
             if steps.size:
-                found.append(Rows((legal,), steps, times, values[:, None]))
+                legal = tuple(dict.fromkeys(self._names[name] or "" for name in names))
+                if len(legal) < len(names):
+                    self._account.refuse("tags that are one when they are cleaned", place)
+                    continue
+                found += [
+                    Rows(legal[i : i + WIDEST], steps, times, values[:, i : i + WIDEST])
+                    for i in range(0, len(legal), WIDEST)
+                ]
         return found
+
+
+class _Batch:
+    """Rows on their way, by the names of an event's scalars.
+
+    Attributes:
+        by_names: Steps, times and values of each set of names.
+        values: How many values there are.
+        size: Bytes of what came beside them.
+    """
+
+    def __init__(self) -> None:
+        self.by_names: dict[tuple[str, ...], tuple[list[int], list[float], list[list[float]]]] = {}
+        self.values = 0
+        self.size = 0
+
+    def add(self, step: int, time: float, scalars: Mapping[str, float]) -> None:
+        """Add an event's scalars."""
+        steps, times, cells = self.by_names.setdefault(tuple(scalars), ([], [], []))
+        steps.append(step)
+        times.append(time)
+        cells.append(list(scalars.values()))
+        self.values += len(scalars)
 
 
 def _begun(path: Path) -> int:

@@ -79,6 +79,17 @@ def test_a_report_opens_without_a_server(page_file: Path, look: Callable[..., Vi
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert sum(map(int, dark[4:-1].split(","))) < 200
 
+    # A drag zooms into what it spans, on this chart and on all others.
+    place = page.locator(".chart").first.bounding_box()
+    assert place is not None
+    page.mouse.move(place["x"] + 150, place["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(place["x"] + 250, place["y"] + 160, steps=4)
+    page.mouse.up()
+    page.wait_for_selector("#reset:not([disabled])")
+    zoomed = page.evaluate("Bokeh.documents.map((one) => one.roots()[0].x_range.end)")
+    assert len(set(zoomed)) == 1
+    assert zoomed[0] < STEPS - 100
     page.evaluate("Bokeh.documents[0].roots()[0].x_range.setv({ start: 100, end: 200 })")
     ranges = "Bokeh.documents.map((one) => one.roots()[0].x_range).map((r) => [r.start, r.end])"
     assert page.evaluate(ranges) == [[100, 200]] * 3

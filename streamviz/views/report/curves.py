@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
-from bokeh.models import DataRange1d, Line, LinearScale, Range1d, Scatter, VArea, VSpan
+from bokeh.models import BoxZoomTool, DataRange1d, Line, LinearScale, Range1d, Scatter, VArea, VSpan
 from bokeh.models.renderers import GlyphRenderer
 from bokeh.plotting import figure
 from numpy.typing import NDArray
@@ -170,6 +170,9 @@ def _empty(steps: tuple[int, int]) -> figure:
     plot.height = HEIGHT
     plot.title = None
     plot.toolbar_location = "right"
+    plot.toolbar.active_drag = next(
+        tool for tool in plot.toolbar.tools if isinstance(tool, BoxZoomTool)
+    )
     if isinstance(plot.y_range, DataRange1d):
         # What is zoomed into fills the height.
         plot.update(window_axis="x")
