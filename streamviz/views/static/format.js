@@ -27,7 +27,8 @@ export function measure(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);
   const sign = value < 0 ? "−" : "";
-  if (size < 1e-4 || size >= 1e18) return sign + tidyExponent(size.toExponential(3));
+  // As the ticks beside it: 3e−4, not 0.0003000.
+  if (size < 1e-3 || size >= 1e18) return sign + tidyExponent(size.toExponential(3));
   if (size < 10_000) return sign + (Number.isInteger(size) ? String(size) : fixed4(size));
   let power = Math.floor(Math.log10(size) / 3);
   let scaled = size / 1000 ** power;

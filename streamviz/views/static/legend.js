@@ -3,6 +3,8 @@
 /** Names beyond these are counted; of more than a few there is room for the names alone. */
 const SHOWN = 5;
 const WITH_VALUES = 3;
+/** Letters for which there is room beside a value. */
+const SHORT = 12;
 
 export class Legend {
   /**
@@ -35,9 +37,10 @@ export class Legend {
   fill(readings) {
     const shown = readings.slice(0, SHOWN);
     while (this.entries.length > shown.length) this.entries.pop()?.element.remove();
+    const same = sharedStart(readings.map(({ label }) => label));
     shown.forEach(({ label, colour, text }, i) => {
       const entry = (this.entries[i] ??= this.#made());
-      say(entry.label, label);
+      say(entry.label, same > 0 ? `…${label.slice(same)}` : label);
       say(entry.value, text);
       if (entry.swatch.style.background !== colour) entry.swatch.style.background = colour;
       entry.element.title = label;
@@ -60,6 +63,20 @@ export class Legend {
     this.element.append(element);
     return { element, swatch, label, value };
   }
+}
+
+/**
+ * How many characters all names begin with, up to a sign that parts words: what tells them apart comes
+ * after, and would be cut off first where there is little room.
+ * @param {string[]} names
+ */
+function sharedStart(names) {
+  const [first = ""] = names;
+  let same = 0;
+  while (same < first.length && names.every((name) => name[same] === first[same])) same += 1;
+  while (same > 0 && !/[\s/_.:·-]/.test(first[same - 1])) same -= 1;
+  const tight = names.length > WITH_VALUES || names.some(({ length }) => length > SHORT);
+  return names.length > 1 && same > 3 && tight ? same : 0;
 }
 
 /** @param {HTMLElement} element @param {string} text */

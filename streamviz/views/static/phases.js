@@ -150,9 +150,10 @@ export class Phases {
     const slim = Math.min(each > 3 ? each - 1 : each, 48);
     for (const [i, phases] of bars.entries()) {
       let y = AXIS.top + height;
-      // On whole pixels: halves of them would be pale.
-      const x = Math.floor(AXIS.left + i * each + (each - slim) / 2);
-      const thick = Math.max(1, Math.ceil(slim));
+      // On whole pixels: halves of them would be pale; and from end to start, for gaps of one width.
+      const from = AXIS.left + i * each + (each - slim) / 2;
+      const x = Math.round(from);
+      const thick = Math.max(1, Math.round(from + slim) - x);
       for (const [k, value] of phases.entries()) {
         const tall = (value / most) * height;
         context.fillStyle = this.phases[k].colour;

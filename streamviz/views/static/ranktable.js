@@ -149,7 +149,7 @@ function rankTexts({ look, rank, host, local, attempt, step, behind, phase, phas
   return [
     `${GLYPHS.get(look) ?? ""} ${wordOf(look)}`, String(rank), isolated(host), local === null ? "–" : String(local), String(attempt),
     whole(step), behind === null ? "–" : whole(behind), isolated(phase) || "–", // Of one that is not heard nobody knows how long it has been there.
-    phase && !["silent", "gone"].includes(look) ? age(phase_s) : "", over || Number.isNaN(silent) ? "–" : silent < 2 ? "now" : age(silent),
+    phase && !["stale", "gone"].includes(look) ? age(phase_s) : "", over || Number.isNaN(silent) ? "–" : silent < 2 ? "now" : age(silent),
     whole(dropped),
   ];
 }
