@@ -85,9 +85,10 @@ def desk(chromium: Browser) -> Iterator[Desk]:
         for step in range(STEPS):
             for rank, publisher in enumerate(ranks):
                 loss = 100.0 * number + rank + 1 / (1 + step)
-                publisher.send(
-                    {"train/loss": loss, "val/loss": loss * 2, "a" * 48 + "!": 1.0}, step=step
-                )
+                values = {"train/loss": loss, "val/loss": loss * 2, "a" * 48 + "!": 1.0}
+                if run == "wide-lr1":
+                    values["only/wide"] = 1.0
+                publisher.send(values, step=step)
     assert all(publisher.flush(20) for publisher in publishers)
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
     viewer = Viewer(context.new_page())
@@ -132,6 +133,10 @@ def test_colours_are_stable_and_can_be_changed(desk: Desk) -> None:
     before = [layer["colour"] for layer in desk.layers()]
     desk.show("runs=base-lr3,wide-lr1", "panel('train/loss')?.layers.length === 3")
     assert [layer["colour"] for layer in desk.layers()][:2] == before
+    # A chart that one of them alone has is that run's, by its colour and by its name.
+    desk.viewer.wait("panel('only/wide')?.layers[0]?.x.length > 0")
+    assert desk.layers("only/wide")[0]["colour"] == desk.layers()[2]["colour"]
+    assert "of wide-lr1" in desk.card("only/wide").inner_text()
     picker = desk.row("base-lr3").locator("input[type=color]")
     picker.evaluate(
         "input => { input.value = '#123456'; input.dispatchEvent(new Event('change')); }"

@@ -48,6 +48,12 @@ export class Card {
     this.element.dataset.size = size;
   }
 
+  /** @param {string|null} hue null: the page's */
+  colour(hue) {
+    if (hue === null) this.element.style.removeProperty("--hue");
+    else this.element.style.setProperty("--hue", hue);
+  }
+
   /**
    * Title row: the newest value, and what one should know about the data.
    * @param {import("./derive.js").Drawing} drawing

@@ -72,8 +72,8 @@ export function layersOf(chart, setting) {
   }
   left += Math.max(0, layers.length - MOST.layers);
   const drawn = layers.slice(0, MOST.layers);
-  // The plain chart takes the run's colour as the page has it, and needs no name.
-  if (drawn.length === 1) Object.assign(drawn[0], { colour: null, label: drawn[0].label || series[0].name });
+  // The plain chart of the run that is shown takes the colour as the page has it, and needs no name.
+  if (drawn.length === 1) Object.assign(drawn[0], { colour: drawn[0].run === runs[0].name ? null : drawn[0].colour, label: drawn[0].label || series[0].name });
   return { layers: drawn, left, problem: problems.join("; ") };
 }
 

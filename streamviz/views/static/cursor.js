@@ -171,7 +171,7 @@ function head(drawing, { x, step, row }, started, axis) {
  * @param {number} y
  */
 function readout(panel, drawing, { x, row }, y) {
-  const { hue } = panel.app.theme.palette;
+  const { hue } = panel;
   const look = lookOf(panel.app.state.choices, panel.own);
   const std = look.mode === "std";
   const lines = panel.drawn?.named ?? [];

@@ -42,7 +42,7 @@ function fileName(panel, ending) {
 function legendOf(panel) {
   const { drawing, drawn, app } = panel;
   const look = lookOf(app.state.choices, panel.own);
-  const { hue } = app.theme.palette;
+  const { hue } = panel;
   const named = (drawn?.named ?? []).map((/** @type {any} */ line) => ({ label: line.label, color: line.color }));
   const several = (panel.layers?.length ?? 1) > 1;
   if (several) {
@@ -65,8 +65,8 @@ function labelsOf(panel) {
 /** @param {any} panel */
 export function pictureOf(panel) {
   const { app, plot } = panel;
-  const about = { title: panel.metric, subtitle: app.run.name, legend: legendOf(panel), labels: labelsOf(panel) };
-  return drawnAsSvg(plot, about, app.theme.palette);
+  const about = { title: panel.metric, subtitle: panel.layers.length === 1 ? panel.layers[0].spec.run : app.run.name, legend: legendOf(panel), labels: labelsOf(panel) };
+  return drawnAsSvg(plot, about, { ...app.theme.palette, hue: panel.hue });
 }
 
 /** @param {any} panel */

@@ -1,8 +1,25 @@
 // What the title row of a chart says of how it is drawn: what is cut off, what has no place on an axis.
 
-import { plural } from "./format.js";
+import { isolated, plural } from "./format.js";
 import { xMetric } from "./look.js";
 import { cutOff } from "./ranges.js";
+
+/**
+ * What the title row says besides what the data say.
+ * @param {import("./panel.js").Panel} panel
+ */
+export function notesOf({ app, layers, layered, left, problem, drawing }) {
+  const refused = layers.find(({ refusal }) => refusal !== null);
+  const notes = left > 0 ? [`${left} more not drawn`] : [];
+  if (problem) notes.push(`▲ ${problem}`);
+  if (refused && layered) notes.push(`▲ ${refused.spec.label}: ${refused.refusal}`);
+  // Of the runs that are compared it is not the one whose name stands above.
+  if (layers.length === 1 && layers[0].spec.run !== app.run.name) notes.push(`of ${isolated(layers[0].spec.run)}`);
+  // What counts points, and not steps, depends on how many steps a point stands for.
+  const counting = layers.some(({ spec }) => spec.expression?.counts);
+  if (counting && drawing && drawing.shift > 0) notes.push(`over points of ${2 ** drawing.shift} steps`);
+  return notes;
+}
 
 /**
  * @param {import("./derive.js").Drawing} drawing not empty

@@ -15,7 +15,7 @@ import { inspected } from "./inspect.js";
 import { relayered } from "./layers.js";
 import { lookOf, xMetric } from "./look.js";
 import { attachMenu } from "./menu.js";
-import { notesOn } from "./notes.js";
+import { notesOf, notesOn } from "./notes.js";
 import { momentMarks } from "./markers.js";
 import { Plot, removeLater } from "./plot.js";
 import { LINEAR, LOG, bendFor, scaleOf } from "./scales.js";
@@ -221,7 +221,15 @@ export class Panel {
   }
 
   recolour() {
-    this.plot?.recolour(this.app.theme.palette);
+    const { palette } = this.app.theme;
+    const { hue } = this;
+    this.plot?.recolour({ ...palette, hue });
+    this.card.colour(hue === palette.hue ? null : hue);
+  }
+
+  /** The colour of what is drawn: of a run that stands beside the one shown it is that run's. */
+  get hue() {
+    return this.layers.length === 1 ? this.#colour(this.layers[0]) : this.app.theme.palette.hue;
   }
 
   /** Draw again though no data came: a choice was changed. */
@@ -255,7 +263,7 @@ export class Panel {
     if (this.layered) this.card.legend.fill(readings(layers, this.#colour, null, this.card.unit));
     this.#offerLive();
     if (drawing.n === 0) {
-      this.card.tell(drawing, !this.following, this.#notes());
+      this.card.tell(drawing, !this.following, notesOf(this));
       this.card.blank.textContent = this.#whyEmpty();
       for (const name of plot.sources.keys()) this.#clear(name);
       return null;
@@ -264,8 +272,9 @@ export class Panel {
     const right = run.ranks >= LABELS_FROM_RANKS && !this.layered ? RIGHT.labels : RIGHT.plain;
     if (plot.model.min_border_right !== right) plot.model.setv({ min_border_right: right }, { sync: false });
     this.#follow(look);
-    this.card.tell(drawing, !this.following, [...this.#notes(), ...notesOn(drawing, plot, look)]);
-    this.#fill(drawing, theme.palette, look);
+    this.card.tell(drawing, !this.following, [...notesOf(this), ...notesOn(drawing, plot, look)]);
+    if (plot.hue !== this.hue) this.recolour();
+    this.#fill(drawing, { ...theme.palette, hue: this.hue }, look);
     if (this.following) this.finer.window(look);
     return new Promise((resolve) => {
       plot.onPainted = resolve;
@@ -274,18 +283,6 @@ export class Panel {
 
   /** The colour of a layer: its own, or the run's as the page has it. */
   #colour = (/** @type {import("./layers.js").Layer} */ layer) => layer.spec.colour ?? this.app.theme.palette.hue;
-
-  /** What the title row says besides what the data say. */
-  #notes() {
-    const refused = this.layers.find(({ refusal }) => refusal !== null);
-    const notes = this.left > 0 ? [`${this.left} more not drawn`] : [];
-    if (this.problem) notes.push(`▲ ${this.problem}`);
-    if (refused && this.layered) notes.push(`▲ ${refused.spec.label}: ${refused.refusal}`);
-    // What counts points, and not steps, depends on how many steps a point stands for.
-    const counting = this.layers.some(({ spec }) => spec.expression?.counts);
-    if (counting && this.drawing && this.drawing.shift > 0) notes.push(`over points of ${2 ** this.drawing.shift} steps`);
-    return notes;
-  }
 
   #whyEmpty() {
     const refusal = this.layers.map((layer) => layer.refusal).find((reason) => reason !== null);

@@ -102,6 +102,8 @@ export class Plot {
     this.xAxis = "step";
     /** Of the values, "" where nobody knows. */
     this.unit = "";
+    /** As it was coloured last. */
+    this.hue = "";
     this.paints = 0;
     /** @type {(() => void)|null} */
     this.onPainted = null;
@@ -250,6 +252,7 @@ export class Plot {
 
   /** @param {import("./theme.js").Palette} palette */
   recolour(palette) {
+    this.hue = palette.hue;
     for (const axis of this.axes) {
       axis.setv({ major_label_text_color: palette.axis, major_label_text_font: palette.font }, { sync: false });
     }
