@@ -70,7 +70,11 @@ _MOST_PIXELS = 4_000
 _MOST_DEPTH = 200
 _JOINER = "\N{WORD JOINER}"
 _LOOKS = {
-    "Figure": {"background_fill_color": "surface", "border_fill_color": "surface"},
+    "Figure": {
+        "background_fill_color": "surface",
+        "border_fill_color": "surface",
+        "outline_line_color": "line",
+    },
     "Title": {"text_color": "ink"},
     "Grid": {"grid_line_color": "grid"},
     "Legend": {
@@ -201,6 +205,8 @@ class _Cleaner:
                     found[attribute] = value
             else:
                 found[attribute] = self.clean(value, depth + 1)
+        if name == "Toolbar":
+            found["logo"] = None
         self._dress(name, found)
         if depth == 0:
             found["sizing_mode"] = "stretch_width"
@@ -243,8 +249,6 @@ class _Cleaner:
                 del found["selected"]
         looks = _AXIS_LOOK if name.endswith("Axis") else _LOOKS.get(name, {})
         missing = {key: token for key, token in looks.items() if key not in found}
-        if name == "Figure" and len(missing) < 2:
-            return
         found.update({key: _LIGHT[token] for key, token in missing.items()})
         if missing:
             found["tags"] = [f"look:{key}={token}" for key, token in missing.items()]

@@ -13,6 +13,10 @@ __all__ = ["drawable"]
 
 _MAPS = ("geo", "map", "mapbox")
 _MOST_TRACES = 1_000
+_WITHOUT_WEBGL = {"scattergl": "scatter", "scatterpolargl": "scatterpolar", "heatmapgl": "heatmap"}
+_MOST_DRAWN = 10_000
+"""Points up to which a figure is drawn without WebGL: a browser has sixteen of its canvases for a
+page, and some browsers have none."""
 
 
 def drawable(figure: object) -> dict[str, Any]:
@@ -37,6 +41,8 @@ def drawable(figure: object) -> dict[str, Any]:
                 f"a Plotly figure with a {kind} in it, whose map would be fetched from another "
                 "site: send it as an image"
             )
+    if sum(_points(trace) for trace in traces) <= _MOST_DRAWN:
+        traces = [_without_webgl(trace) for trace in traces]
     layout = figure.get("layout")
     frames = figure.get("frames")
     return {
@@ -46,6 +52,26 @@ def drawable(figure: object) -> dict[str, Any]:
         if isinstance(frames, list)
         else [],
     }
+
+
+def _points(trace: dict[str, Any]) -> int:
+    """Return about how many points a trace has."""
+    most = 0
+    for name in ("x", "y", "r", "theta", "z"):
+        values = trace.get(name)
+        if isinstance(values, list):
+            most = max(most, len(values))
+        elif isinstance(values, dict):
+            dtype = str(values.get("dtype", "f8"))
+            size = int(dtype[1:]) if dtype[1:] in ("1", "2", "4", "8") else 1
+            most = max(most, len(str(values.get("bdata", ""))) * 3 // 4 // size)
+    return most
+
+
+def _without_webgl(trace: dict[str, Any]) -> dict[str, Any]:
+    kind = trace.get("type")
+    other = _WITHOUT_WEBGL.get(kind) if isinstance(kind, str) else None
+    return trace if other is None else {**trace, "type": other}
 
 
 def _own(layout: dict[str, Any]) -> dict[str, Any]:

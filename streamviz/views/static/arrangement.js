@@ -28,6 +28,8 @@ export class Arrangement {
     this.changed = changed;
     /** @type {Layout|null} the server's, or one that was loaded here */
     this.layout = null;
+    /** @type {import("./sent-layout.js").SentSection[]} what the run's ranks asked for */
+    this.sent = [];
     /** What was too much for the address. */
     this.overflow = false;
     this.#read();
@@ -83,7 +85,21 @@ export class Arrangement {
         sections.push({ id: `\0layout:${s}`, title, columns: columns ?? 0, keys });
       });
     }
+    this.sent.forEach(({ title, charts: listed }, s) => {
+      const keys = listed.map((one, c) => {
+        const chart = ofLayout(one, `\0sent:${s}:${c}`);
+        charts.set(chart.key, chart);
+        return chart.key;
+      });
+      sections.push({ id: `\0sent:${s}`, title, columns: 0, keys });
+    });
     return { sections, charts };
+  }
+
+  /** The run's ranks asked for these. @param {import("./sent-layout.js").SentSection[]} sections */
+  ask(sections) {
+    this.sent = sections;
+    this.changed();
   }
 
   /** Whether the metrics that no section names are shown as well. */

@@ -80,7 +80,14 @@ function plotly() {
   return library;
 }
 
-const CONFIG = { responsive: true, displaylogo: false, displayModeBar: "hover", showTips: false, plotlyServerURL: "", modeBarButtonsToRemove: ["sendDataToCloud"] };
+const PLAIN = new Map([["scattergl", "scatter"], ["scatterpolargl", "scatterpolar"], ["heatmapgl", "heatmap"]]);
+
+/** @param {any} trace */
+function withoutWebgl(trace) {
+  return { ...trace, type: PLAIN.get(trace.type) ?? trace.type };
+}
+
+const CONFIG = { responsive: true, displaylogo: false, displayModeBar: "hover", showTips: false, plotlyServerURL: "", modeBarButtonsToRemove: ["sendDataToCloud", "sendChartToCloud"] };
 
 /** @implements {import("./media-plain.js").Picture} */
 export class PlotlyPicture {
@@ -100,8 +107,15 @@ export class PlotlyPicture {
     if (this.gone || !this.still(number)) return;
     this.body = body;
     const { data, layout, frames } = structuredClone(body.figure);
+    const figure = { data, layout: this.#dressed(layout), frames, config: CONFIG };
     try {
-      await Plotly.react(this.place, { data, layout: this.#dressed(layout), frames, config: CONFIG });
+      await Plotly.react(this.place, figure);
+      // Some of its shaders are put together by eval, which this page does not allow.
+      if (this.place.querySelector(".no-webgl")) {
+        Plotly.purge(this.place);
+        this.place.replaceChildren();
+        await Plotly.newPlot(this.place, { ...figure, data: data.map(withoutWebgl) });
+      }
     } catch (error) {
       throw new Error(`Plotly cannot draw this: ${/** @type {Error} */ (error).message ?? error}`.slice(0, 300));
     }

@@ -4,7 +4,7 @@
 /** Kinds that have a card, in the order of their chips, and what several of them are called. */
 export const KINDS = new Map([
   ["image", "images"], ["chart", "charts"], ["figure", "figures"], ["text", "texts"], ["table", "tables"],
-  ["pr_curve", "PR curves"], ["hparams", "hyperparameters"], ["tensor", "tensors"], ["other", "others"],
+  ["pr_curve", "PR curves"], ["hparams", "hparams"], ["tensor", "tensors"], ["other", "others"],
 ]);
 /** Those that another tab shows. */
 const ELSEWHERE = new Set(["histogram", "graph", "profile", "layout"]);

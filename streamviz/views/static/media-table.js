@@ -61,8 +61,9 @@ export class SortedTable {
       const line = document.createElement("tr");
       for (let i = 0; i < this.columns.length; i += 1) {
         const cell = document.createElement("td");
-        const text = textOf(row[i]);
+        const text = shortOf(row[i]);
         cell.textContent = text.length > MOST_CELL ? `${text.slice(0, MOST_CELL)}…` : text;
+        if (typeof row[i] === "number" && text !== String(row[i])) cell.title = String(row[i]);
         if (numeric[i]) cell.className = "number";
         if (row[i] === null || row[i] === undefined) cell.className = "nothing";
         line.append(cell);
@@ -131,6 +132,12 @@ function compare(a, b) {
   if (!Number.isNaN(left) && !Number.isNaN(right)) return left < right ? -1 : Number(left > right);
   if (Number.isNaN(left) !== Number.isNaN(right)) return Number.isNaN(left) ? 1 : -1;
   return texts.compare(String(a), String(b));
+}
+
+/** As it is read: a measured number in six digits. @param {unknown} cell */
+function shortOf(cell) {
+  if (typeof cell !== "number" || Number.isInteger(cell)) return textOf(cell);
+  return String(Number(cell.toPrecision(6)));
 }
 
 /** @param {unknown} cell */

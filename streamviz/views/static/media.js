@@ -102,7 +102,7 @@ export class Media {
     this.live.className = "button small";
     this.live.textContent = "all newest ▸";
     this.live.addEventListener("click", () => this.#putAll(null));
-    this.tools = div("board-tools", div("media-kinds", this.chips), label, link, this.live);
+    this.tools = div("board-tools media-tools", div("media-kinds", this.chips), label, link, this.live);
     this.note = div("board-note");
     this.list = div("media-groups");
     this.list.dataset.size = this.state.choices.size;
@@ -239,7 +239,7 @@ export class Media {
       add(matching, group, key);
       matched += 1;
     }
-    const order = [...matching.keys()].sort((a, b) => Number(a === "") - Number(b === "") || natural.compare(a, b));
+    const order = [...matching.keys()].sort((a, b) => Number(b === "") - Number(a === "") || natural.compare(a, b));
     const shown = order.slice(0, this.groupsAtMost);
     const kept = new Set(shown);
     for (const [name, group] of this.groups) {

@@ -23,6 +23,7 @@ import { notice } from "./notice.js";
 import { Painter } from "./painter.js";
 import { Payloads } from "./payloads.js";
 import { RunList } from "./runs.js";
+import { SentLayout } from "./sent-layout.js";
 import { State } from "./state.js";
 import { Theme } from "./theme.js";
 import { Views } from "./views.js";
@@ -89,6 +90,7 @@ attachDragging(get("board"), (card) => board.byCard.get(card), (onto, from) => a
 attachLayouts({ state, arrangement, prefix, inputs: { save: get("layout-save"), load: get("layout-load"), file: get("layout-file"), on: get("layout-on"), row: get("layout-switch"), problem: get("layout-problem") } });
 const alerts = new Alerts({ state, board, changed: () => showWords() });
 const payloads = new Payloads(prefix);
+const sentLayout = new SentLayout(payloads, (sections) => arrangement.ask(sections));
 const boards = new Boards({ state, theme, link, views, payloads, board, paint: () => app.painter.paint(), paused: () => pause.on });
 app.painter = new Painter(link, views, () => [...board.visible(), ...boards.drawn]);
 app.cursor = new Cursor(app, () => board.visible());
@@ -118,6 +120,7 @@ function chooseRun() {
     app.run = { name: wanted, started: 0, ranks: 0 };
     heard.run = heard.status = null;
     boards.take(wanted, [], []);
+    sentLayout.show(wanted);
     forgetMoments();
     theme.showRun(wanted, compared.colours.chosen.get(wanted) ?? null);
     compared.show(wanted);
@@ -128,6 +131,7 @@ function chooseRun() {
     app.run = { name: "", started: 0, ranks: 0 };
     heard.run = heard.status = null;
     boards.take("", [], []);
+    sentLayout.show("");
     forgetMoments();
   }
   showWhole();
@@ -208,7 +212,11 @@ link.addEventListener("message", (event) => {
       app.moments?.takeMarks(message.marks);
       drawMoments();
     },
-    payloads: () => payloads.take(message.run, message.version),
+    payloads: () => {
+      payloads.take(message.run, message.version);
+      sentLayout.show(payloads.run);
+      sentLayout.take(message.run, message.layout);
+    },
     status: () => {
       if ((message.run ?? "") !== app.run.name) return;
       heard.status = message;
