@@ -146,9 +146,11 @@ class _Cleaner:
         self._meant: set[str] = set()
         self._sources = 0
 
-    def check(self, root: object) -> None:
+    def check(self, root: Any) -> None:  # noqa: ANN401 - JSON
         """Raise if it is no figure, or something in it was left out that it needs."""
-        if not isinstance(root, dict) or root.get("name") not in ("Figure", "Plot", *_LAID_OUT):
+        names = ("Figure", "Plot", *_LAID_OUT)
+        model = isinstance(root, dict) and root.get("type") == "object" and "attributes" in root
+        if not model or root["name"] not in names:
             raise BadPayload("a Bokeh document whose root is no figure and no layout of figures")
         if self._meant - self._there:
             raise BadPayload(
@@ -184,7 +186,7 @@ class _Cleaner:
 
     def _model(self, model: Mapping[str, Any], depth: int) -> dict[str, Any]:
         name, key = model["name"], model.get("id")
-        if name not in ALLOWED or not isinstance(key, str):
+        if not isinstance(name, str) or name not in ALLOWED or not isinstance(key, str):
             raise BadPayload(
                 f"a Bokeh figure with {str(name)[:60]!r} in it, which could run or fetch "
                 "something: this page draws figures without"
@@ -217,9 +219,10 @@ class _Cleaner:
     def _tools(self, tools: list[Any], depth: int) -> list[Any]:
         kept = []
         for tool in tools:
-            if isinstance(tool, dict) and "name" in tool and tool["name"] not in ALLOWED:
-                if tool["name"] != "HelpTool":
-                    self.left_out.add(str(tool["name"])[:60])
+            name = tool.get("name") if isinstance(tool, dict) else None
+            if isinstance(name, str) and name not in ALLOWED:
+                if name != "HelpTool":
+                    self.left_out.add(name[:60])
             else:
                 kept.append(self.clean(tool, depth + 1))
         return kept

@@ -99,6 +99,7 @@ export class PlotlyPicture {
     /** @type {any} */
     this.body = null;
     this.gone = false;
+    this.plain = false;
   }
 
   /** @param {Payload} payload */
@@ -107,11 +108,12 @@ export class PlotlyPicture {
     if (this.gone || !this.still(number)) return;
     this.body = body;
     const { data, layout, frames } = structuredClone(body.figure);
-    const figure = { data, layout: this.#dressed(layout), frames, config: CONFIG };
+    const figure = { data: this.plain ? data.map(withoutWebgl) : data, layout: this.#dressed(layout), frames, config: CONFIG };
     try {
       await Plotly.react(this.place, figure);
       // Some of its shaders are put together by eval, which this page does not allow.
       if (this.place.querySelector(".no-webgl")) {
+        this.plain = true;
         Plotly.purge(this.place);
         this.place.replaceChildren();
         await Plotly.newPlot(this.place, { ...figure, data: data.map(withoutWebgl) });
