@@ -148,11 +148,6 @@ export class Board {
     return [chart.title, ...chart.series.map((one) => ("metric" in one ? one.metric : one.expression))].join(" ");
   }
 
-  /** How many charts there are, those made here among them. */
-  get total() {
-    return [...this.groups.values()].reduce((sum, { metrics }) => sum + metrics.length, 0);
-  }
-
   clear() {
     this.groupsAtMost = GROUPS;
     this.show([]);
