@@ -61,7 +61,7 @@ def test_the_board_names_who_is_behind_and_who_never_came(
         # Never by colour alone: the square has a mark, the row a glyph and a word.
         assert page.locator(".square[data-state=behind]").inner_text() == "\u2039"
         assert "behind" in page.locator("[role=row][data-state=behind]").inner_text()
-        assert "rank 2" in page.locator(".board-sentence").inner_text()
+        assert "rank 2" in page.locator("#pane-workers .board-sentence").inner_text()
         assert "r2 on " in str(page.locator(".square[data-state=behind]").get_attribute("title"))
 
         page.get_by_role("button", name="rank", exact=True).click()

@@ -87,7 +87,7 @@ export class Header {
       if (this.paceOf?.run !== status?.run) this.paceOf = { run: status?.run, pace: null };
       if (status?.steps_per_s) this.paceOf.pace = status.steps_per_s;
       const still = state === "live" && run && old > stillAfter(this.paceOf.pace);
-      say(parts.word, paused && state === "live" ? "paused" : still ? "no step for" : state);
+      say(parts.word, paused && state === "live" ? "paused" : still ? "no step" : state);
       say(parts.lag, ended || paused || !run || status.age_s === null ? "" : old > OLD_S ? age(old) : lag(status.lag_ms));
       cells.state.dataset.tone = paused && state === "live" ? "hollow" : still ? "amber" : (TONES[/** @type {keyof TONES} */ (state)] ?? "none");
     }
