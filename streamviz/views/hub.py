@@ -352,6 +352,9 @@ class Hub:
     def _note_read(self, view: View, changed: bool) -> None:  # noqa: FBT001 - refresh's answer
         if changed and view.key.stop is None and view.newest is not None:
             self._reports.note_lag(view.key.run, monotonic_time(), view.newest)
+            # Those of the machine come by the clock, also while no step is made.
+            if not view.key.metric.startswith("system/"):
+                self._reports.note_newest(view.key.run, view.newest)
 
     def _drop(self, view: View) -> None:
         """Give up a view that cannot be read; its viewers are told."""

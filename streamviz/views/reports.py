@@ -99,6 +99,8 @@ class Reports:
         self._speeds: dict[str, Progress] = {}
         self._progress: dict[str, tuple[int, float | None]] = {}
         """Per run the sum of its workers' steps, and when it was last heard from as they moved."""
+        self._newest: dict[str, float] = {}
+        """Per run the time of the newest row that a page was shown."""
 
     def renew(self) -> None:
         """Look at the roster and the counters again."""
@@ -123,6 +125,7 @@ class Reports:
         self._details = {name: held for name, held in self._details.items() if name in rows}
         self._lags = {name: lags for name, lags in self._lags.items() if name in rows}
         self._progress = {name: seen for name, seen in self._progress.items() if name in rows}
+        self._newest = {name: seen for name, seen in self._newest.items() if name in rows}
         self._speeds = {name: seen for name, seen in self._speeds.items() if name in rows}
 
     def of(self, name: str | None) -> RunReport:
@@ -234,7 +237,10 @@ class Reports:
     def _data_time(self, info: RunInfo) -> float:
         """Return when the run last made a step; a heartbeat of ranks that wait is no news."""
         moved = self._progress[info.run][1]
-        return info.last_time if moved is None else moved
+        if moved is not None:
+            return moved
+        # It has not moved since anybody looked: its newest row says since when.
+        return min(info.last_time, self._newest.get(info.run, info.last_time))
 
     def _samples_per_s(self) -> float:
         if len(self._totals) < 2:
@@ -255,6 +261,15 @@ class Reports:
         lags = self._lags.setdefault(run, deque(maxlen=_LAG_SAMPLES))
         # Below zero where the sender's clock is ahead of ours.
         lags.append((now, max(0.0, wall_time() - newest)))
+
+    def note_newest(self, run: str, newest: float) -> None:
+        """Take in how new a run's rows are.
+
+        Args:
+            run: The run.
+            newest: Of its newest row, wall time by its sender's clock, seconds since the epoch.
+        """
+        self._newest[run] = max(newest, self._newest.get(run, newest))
 
     def lag_s(self, run: str) -> float | None:
         """Return the median of the lags noted lately, seconds; ``None`` when there are none."""

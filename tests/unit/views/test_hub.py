@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from screen import Screen
 
+from streamviz.clock import wall_time
 from streamviz.counters import Counters
 from streamviz.ingest.liveness import WorkerState
 from streamviz.ingest.roster import Roster, RunInfo, WorkerInfo
@@ -556,6 +557,25 @@ def test_reports_come_when_there_is_news_and_the_status_at_every_beat(store: Sto
     assert (status["dropped"], status["viewers"]) == (3, 1)
     assert status["lag_ms"] is None
     assert 0 < status["memory_used"] <= status["memory_allowed"] == 64 << 20
+
+
+def test_the_age_of_data_is_known_to_who_comes_later(store: Store) -> None:
+    """A run that stood still before anybody looked is as old as its newest row."""
+    roster = Roster()
+    hub = Hub(store, roster, Counters())
+    Training(store, 2).go(3)
+    now = wall_time()
+    crew = tuple(worker(rank, last_step=2, last_time=now) for rank in range(2))
+    roster.replace(RunInfo(run="r", started=5.0, workers=crew))
+    page = Page(hub)
+    page.say(op="watch", run="r")
+    hub.beat()
+    assert page.last("status")["age_s"] < 60
+    page.view()
+    settle(hub, page)
+    hub.beat()
+    # The training's rows are of the year 2001.
+    assert page.last("status")["age_s"] > 1e6
 
 
 def test_a_run_that_does_not_exist_is_told_as_empty(hub: Hub) -> None:
