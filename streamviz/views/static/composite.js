@@ -23,7 +23,7 @@ export function merged(layers) {
   const others = shown.slice(1).map(({ spec, drawing }) => lineOf(spec.label, /** @type {Drawing} */ (drawing)));
   const spans = shown.map(({ drawing }) => /** @type {Drawing} */ (drawing).span);
   return {
-    ...first,
+    ...plain(first),
     lines: [...drawings.flatMap((drawing) => drawing.lines.filter(isOld)), ...others],
     span: spans.length > 0 ? { start: Math.min(...spans.map(({ start }) => start)), end: Math.max(...spans.map(({ end }) => end)) } : first.span,
     gaps: drawings.flatMap(({ gaps }) => gaps),
@@ -49,12 +49,13 @@ function isOld(line) {
 }
 
 /**
- * The drawing of one layer as it is drawn beside others: no outliers, only its median and its past.
+ * The drawing of one layer as it is drawn beside others: no outliers, only its median, p10 to p90 and
+ * its past; what is not drawn takes no room on the axis.
  * @param {Drawing} drawing
  * @returns {Drawing}
  */
 export function plain(drawing) {
-  return { ...drawing, lines: drawing.lines.filter(isOld) };
+  return { ...drawing, lo: drawing.p10, hi: drawing.p90, lines: drawing.lines.filter(isOld) };
 }
 
 /**
