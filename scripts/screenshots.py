@@ -116,6 +116,7 @@ PICTURES = (
     Picture("plot", "", looks=("light", "dark")),
     Picture("distributions", "small-vit", "tab=distributions", before=_to_gradients),
     Picture("model", "small-vit", "tab=model", before=_open_model),
+    Picture("media", "digits-cnn", "tab=media"),
 )
 
 
@@ -209,6 +210,7 @@ _READY: dict[str, tuple[int, set[str]]] = {
     "llm-7b": (160, {"straggler", "replicas"}),
     "llm-70b": (59, {"stall"}),
     "small-vit": (240, set()),
+    "digits-cnn": (250, set()),
 }
 
 
@@ -239,6 +241,7 @@ def _training(server: Served, run: str) -> Iterator[None]:
         "llm-7b": [*simulated, "64", "--rate", "10", "--fault", _SLOW, "--fault", _DRIFTS],
         "llm-70b": [*simulated, "1024", "--rate", "4", "--fault", _HANGS],
         "small-vit": ["scripts/scene_vit.py"],
+        "digits-cnn": ["scripts/scene_digits.py"],
     }[run]
     with _running([sys.executable, *command], server.ingest):
         yield

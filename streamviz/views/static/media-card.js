@@ -162,6 +162,7 @@ export class MediaCard {
     const all = ranksShown(shelf, chosen);
     this.ranks = all.slice(0, MOST_RANKS);
     this.left = all.length - this.ranks.length;
+    this.element.style.setProperty("--rows", String(Math.min(8, shelf.ranks.size + this.page.runs().length)));
     this.element.classList.toggle("several", this.ranks.length > 1);
     this.draw();
   }

@@ -1,10 +1,10 @@
 // What the Media tab shows, out of the index of payloads: a card for each kind and name, with the
 // steps that each rank has of it. Values in, values out.
 
-/** Kinds that have a card, in the order of their chips, and what several of them are called. */
+/** Kinds that have a card, in the order of their chips, and what one of them is called. */
 export const KINDS = new Map([
-  ["image", "images"], ["chart", "charts"], ["figure", "figures"], ["text", "texts"], ["table", "tables"],
-  ["pr_curve", "PR curves"], ["hparams", "hparams"], ["tensor", "tensors"], ["other", "others"],
+  ["image", "image"], ["chart", "chart"], ["figure", "figure"], ["text", "text"], ["table", "table"],
+  ["pr_curve", "PR curve"], ["hparams", "hparam table"], ["tensor", "tensor"], ["other", "other"],
 ]);
 /** Those that another tab shows. */
 const ELSEWHERE = new Set(["histogram", "graph", "profile", "layout"]);

@@ -171,7 +171,7 @@ export class Media {
     if (this.chips.dataset.key !== key) {
       this.chips.dataset.key = key;
       const had = this.chips.contains(document.activeElement) ? /** @type {HTMLElement} */ (document.activeElement).dataset.kind : undefined;
-      this.chips.replaceChildren(...[...KINDS].flatMap(([kind, words]) => (counts.has(kind) ? [this.#chip(kind, words, counts.get(kind) ?? 0)] : [])));
+      this.chips.replaceChildren(...[...KINDS].flatMap(([kind, one]) => (counts.has(kind) ? [this.#chip(kind, one, counts.get(kind) ?? 0)] : [])));
       if (had) /** @type {HTMLElement|null} */ (this.chips.querySelector(`[data-kind="${had}"]`))?.focus();
     }
     const all = [...ranks].sort((a, b) => a - b);
@@ -187,14 +187,14 @@ export class Media {
     }
   }
 
-  /** @param {string} kind @param {string} words @param {number} count */
-  #chip(kind, words, count) {
+  /** @param {string} kind @param {string} one @param {number} count */
+  #chip(kind, one, count) {
     const chip = document.createElement("button");
     chip.type = "button";
     chip.className = "chip";
     chip.dataset.kind = kind;
     chip.setAttribute("aria-pressed", String(this.kinds.has(kind)));
-    chip.append(span("chip-count", whole(count)), ` ${words}`);
+    chip.append(span("chip-count", whole(count)), ` ${one}${count === 1 ? "" : "s"}`);
     chip.addEventListener("click", () => {
       if (!this.kinds.delete(kind)) this.kinds.add(kind);
       this.#offer();
