@@ -160,7 +160,7 @@ class Publisher(Payloads, Modelling):
         self._all_immutable = immutable_types().issuperset
         self._note_room = NoteRoom()
         self._arrivals = Arrivals()
-        self._watches = []
+        self._watches, self._had_nonfinite = [], set()
         self._payload_bytes = self._config.payload_bytes
         self._parent: bytes | None = None
         self._former = Former()

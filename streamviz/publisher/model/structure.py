@@ -1,135 +1,140 @@
 """A model as a tree of modules: what each is, how much it holds, and what one pass makes of it.
 
 Law: the model is afterwards as it was before: its mode, its buffers, its hooks, and the generators
-of random numbers.
+of random numbers. No collective is called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from streamviz.clock import monotonic_time
-from streamviz.publisher.model.hooks import Hook, nothing
+from streamviz.publisher.model.parts import clean, inner_of, is_lazy
+from streamviz.publisher.model.probe import Pass, passed, why_not
 
 __all__ = ["MOST_MODULES", "structure_of"]
 
 MOST_MODULES = 4000
 """Modules that are told: of a larger model the deepest are left out."""
 _MOST_TEXT = 120
+_MOST_DEPTH = 64
 
 
-def structure_of(torch: Any, model: Any, example: object) -> tuple[dict[str, object], str]:
+@dataclass(slots=True)
+class _Row:
+    """A module in its place."""
+
+    path: str
+    module: Any
+    parent: int
+    depth: int
+    is_again: str | None = None
+    """The path at which the same module stands first."""
+    inside: int = 0
+    """Modules below it, at any depth."""
+
+
+def structure_of(
+    torch: Any, model: Any, example: object, most_bytes: int = 1 << 20
+) -> tuple[dict[str, object], str]:
     """Return a model's document, and why there are no shapes in it, if there are none.
 
     Args:
         torch: The module.
         model: A ``torch.nn.Module``.
-        example: What it is called with once, without gradients and in evaluation mode: a tensor, a
+        example: What it is called with, without gradients and in evaluation mode: a tensor, a
             tuple of arguments or a dict of named ones; ``None``: it is not called.
+        most_bytes: What the document may take as JSON; deeper modules are left out until it fits.
     """
-    found = list(model.named_modules())
-    depth = 0
-    while sum(name.count(".") <= depth for name, _ in found) <= MOST_MODULES and depth < 64:
-        depth += 1
-    shown = found if len(found) <= MOST_MODULES else []
-    shown = shown or [one for one in found if one[0].count(".") < depth][:MOST_MODULES]
-    passes, why = _passes(torch, model, example, {id(module) for _, module in shown})
-    number = {name: at for at, (name, _) in enumerate(shown)}
-    modules = []
-    for name, module in shown:
-        own = list(module.parameters(recurse=False))
-        below = list(module.parameters())
-        taken, given, seconds = passes.get(id(module), ("", "", None))
-        above = name.rpartition(".")[0]
+    model = inner_of(model)
+    model = getattr(model, "_orig_mod", model)  # a call of what was compiled may compile it anew
+    rows = _walked(model)
+    depth = max(row.depth for row in rows)
+    while depth and sum(row.depth <= depth for row in rows) > MOST_MODULES:
+        depth -= 1
+    passes: dict[int, Pass] = {}
+    why = ""
+    if example is not None:
+        shown = {id(row.module) for row in rows if row.depth <= depth}
+        why = why_not(torch, model)
+        if not why:
+            passes, why = passed(torch, model, example, shown)
+    while True:
+        modules = _told(rows, depth, passes)
+        left_out = len(rows) - len(modules)
+        document: dict[str, object] = {"modules": modules, "left_out": left_out}
+        if not depth or len(json.dumps(document)) <= most_bytes:
+            return document, why
+        depth -= 1
+
+
+def _walked(model: Any) -> list[_Row]:
+    """Return the modules depth first; one that stands in several places without what is below."""
+    rows: list[_Row] = []
+    first: dict[int, str] = {}
+
+    def walk(path: str, module: Any, parent: int, depth: int) -> int:
+        row = _Row(path, module, parent, depth, first.get(id(module)))
+        at = len(rows)
+        rows.append(row)
+        if row.is_again is None and depth < _MOST_DEPTH:
+            first[id(module)] = path
+            for name, child in module._modules.items():  # noqa: SLF001 - children, repeated ones too
+                if child is not None:
+                    below = f"{path}.{name}" if path else name
+                    row.inside += 1 + walk(below, child, at, depth + 1)
+        return row.inside
+
+    walk("", model, -1, 0)
+    return rows
+
+
+def _told(rows: Sequence[_Row], depth: int, passes: dict[int, Pass]) -> list[dict[str, object]]:
+    number: dict[int, int] = {-1: -1}
+    modules: list[dict[str, object]] = []
+    for at, row in enumerate(rows):
+        if row.depth > depth:
+            continue
+        number[at] = len(modules)
+        own = list(row.module.parameters(recurse=False))
+        below = list(row.module.parameters())
+        one = passes.get(id(row.module), Pass())
         modules.append(
             {
-                "path": name,
-                "type": type(module).__name__,
-                "parent": -1 if not name else number.get(above, 0),
+                "path": clean(row.path),
+                "type": type(row.module).__name__,
+                "parent": number[row.parent],
                 "parameters": _count(own),
                 "total": _count(below),
                 "trainable": _count([one for one in below if one.requires_grad]),
-                "bytes": sum(_size(one) * one.element_size() for one in below),
-                "input": taken,
-                "output": given,
-                "seconds": seconds,
-                "extra": str(module.extra_repr())[:_MOST_TEXT] if own else "",
+                "bytes": sum(map(_bytes, below)),
+                "input": one.taken,
+                "output": one.given,
+                "seconds": one.seconds,
+                "extra": _extra(row, own, is_folded=row.depth == depth and row.inside > 0),
             }
         )
-    return {"modules": modules, "left_out": len(found) - len(shown)}, why
+    return modules
 
 
-def _count(parameters: list[Any]) -> int:
+def _extra(row: _Row, own: Sequence[Any], *, is_folded: bool) -> str:
+    if row.is_again is not None:
+        return f"the same as {row.is_again or 'the model'}"[:_MOST_TEXT]
+    if is_folded:
+        return f"{row.inside} modules inside are not told"
+    return str(row.module.extra_repr())[:_MOST_TEXT] if own else ""
+
+
+def _count(parameters: Sequence[Any]) -> int:
     return sum(map(_size, parameters))
 
 
 def _size(parameter: Any) -> int:
-    try:
-        return int(parameter.numel())
-    except Exception:  # noqa: BLE001 - one that is lazy has no size before its first pass
-        return 0
+    # One that is lazy has no size before its first pass.
+    return 0 if is_lazy(parameter) else int(parameter.numel())
 
 
-def _passes(
-    torch: Any, model: Any, example: object, wanted: set[int]
-) -> tuple[dict[int, tuple[str, str, float | None]], str]:
-    """Call the model once; return shapes in and out and the seconds of each module."""
-    if example is None:
-        return {}, ""
-    found: dict[int, tuple[str, str, float | None]] = {}
-    began: dict[int, float] = {}
-    # On a device a module's time is over before its work is.
-    timed = all(one.device.type == "cpu" for one in model.parameters())
-
-    def enter(module: Any, *_: object) -> None:
-        began[id(module)] = monotonic_time()
-
-    def leave(module: Any, taken: object, given: object) -> None:
-        seconds = monotonic_time() - began.get(id(module), monotonic_time())
-        held = found.get(id(module))
-        if held is not None:  # a module that is used again
-            seconds += held[2] or 0.0
-        about = (_shape(torch, taken), _shape(torch, given)) if held is None else held[:2]
-        found[id(module)] = (*about, seconds if timed else None)
-
-    modes = [(module, module.training) for module in model.modules()]
-    handles: list[Any] = []
-    why = ""
-    try:
-        with torch.random.fork_rng(), torch.no_grad():
-            model.train(False)  # noqa: FBT003 - torch.nn.Module.eval by its other name
-            _call(model, example)  # the first pass is slower than any that follows
-            for module in model.modules():
-                if id(module) in wanted:
-                    handles.append(module.register_forward_pre_hook(Hook(enter, nothing)))
-                    handles.append(module.register_forward_hook(Hook(leave, nothing)))
-            _call(model, example)
-    except Exception as error:  # noqa: BLE001 - promise 1: a picture must not end a training
-        why = f"{type(error).__name__}: {error}"[:200]
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, mode in modes:
-            module.training = mode
-    return found, why
-
-
-def _call(model: Any, example: object) -> None:
-    if isinstance(example, Mapping):
-        model(**example)
-    else:
-        model(*(example if isinstance(example, tuple) else (example,)))
-
-
-def _shape(torch: Any, value: object) -> str:
-    """Return the shapes in what a module took or gave, such as ``[8, 10]``."""
-    if isinstance(value, torch.Tensor):
-        text = str(list(value.shape))
-    elif isinstance(value, Mapping):
-        text = ", ".join(f"{key}: {_shape(torch, one)}" for key, one in list(value.items())[:8])
-    elif isinstance(value, (list, tuple)):
-        text = ", ".join(filter(None, (_shape(torch, one) for one in value[:8])))
-    else:
-        text = "" if value is None else type(value).__name__
-    return text[:_MOST_TEXT]
+def _bytes(parameter: Any) -> int:
+    return 0 if is_lazy(parameter) else int(parameter.numel()) * int(parameter.element_size())

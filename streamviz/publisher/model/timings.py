@@ -53,17 +53,29 @@ def timings_of(source: Any, title: str) -> dict[str, object]:
 
 
 def _of_operators(events: Sequence[Any]) -> list[list[object]]:
-    found: list[tuple[float, list[object]]] = []
+    # A kernel stands there twice: by itself, and in the time of the operator that launched it.
+    twice = any(not _is_kernel(one) and _device_time(one) for one in events)
+    found: list[tuple[float, bool, list[object]]] = []
     for event in events:
         # The profiler counts in microseconds.
-        device = _first(event, "self_device_time_total", "self_cuda_time_total") / 1e6
-        cpu = event.self_cpu_time_total / 1e6
+        device, cpu = _device_time(event), event.self_cpu_time_total / 1e6
         below = _first(event, "device_time_total", "cuda_time_total") / 1e6
         key, total = str(event.key)[:200], event.cpu_time_total / 1e6
-        found.append((cpu + device, [key, int(event.count), cpu, total, device, below]))
-    found.sort(key=lambda one: -one[0])
-    whole = sum(own for own, _ in found) or 1.0
-    return [[*row, own / whole] for own, row in found[:MOST_ROWS]]
+        counts = not (twice and _is_kernel(event))
+        row: list[object] = [key, int(event.count), cpu, total, device, below]
+        found.append((cpu + device, counts, row))
+    found.sort(key=lambda one: (-one[0], not one[1]))
+    whole = sum(own for own, counts, _ in found if counts) or 1.0
+    return [[*row, own / whole if counts else None] for own, counts, row in found[:MOST_ROWS]]
+
+
+def _is_kernel(event: Any) -> bool:
+    """Say whether a row is of a device's own work; where it cannot be asked it is an operator."""
+    return not str(getattr(event, "device_type", "CPU")).endswith("CPU")
+
+
+def _device_time(event: Any) -> float:
+    return _first(event, "self_device_time_total", "self_cuda_time_total") / 1e6
 
 
 def _first(event: Any, *names: str) -> float:

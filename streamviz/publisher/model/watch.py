@@ -2,46 +2,53 @@
 
 Gradients are read just before an optimizer makes its step: that is after all of them were
 accumulated, unscaled and, with DistributedDataParallel, reduced. Activations are read by hooks on
-the leaves, which are there only while a step is measured, so that the steps between cost nothing.
+the layers, which are there only while a step is measured, so that the steps between cost nothing.
 
 Law: no hook raises, waits for a device, or takes part in a collective; of a sharded tensor this
-rank's part is measured.
+rank's part is measured. A model that is gone is not kept.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
+from streamviz.clock import monotonic_time
+from streamviz.publisher.model.histograms import binned
 from streamviz.publisher.model.hooks import Hook
+from streamviz.publisher.model.pace import Pace
+from streamviz.publisher.model.parts import MOST_LAYERS, ROOT, layers_of, parameters_of
+from streamviz.publisher.model.readings import Drawn, Readings, Told
 from streamviz.publisher.model.statistics import (
     activation_of,
-    binned,
+    has_values,
     local,
     norms_of,
-    sample_of,
+    samples_of,
 )
 
-__all__ = ["LOGS", "MOST_LAYERS", "ModelWatch"]
+__all__ = ["LOGS", "ModelWatch"]
 
 LOGS = ("norms", "histograms", "all")
-MOST_LAYERS = 1000
-"""Parameters, and leaves, that are measured: the largest. Each is several metrics."""
+_PASSES_ALONE = 200
+"""Passes in training mode after which it is said that no optimizer was seen."""
 
-Told = Callable[[Sequence[str], Any], None]
-"""Takes names and a vector of as many numbers on some device."""
-Binned = Callable[[str, Any], None]
-"""Takes a name and what :func:`~streamviz.publisher.model.statistics.binned` gave."""
+
+@dataclass(slots=True)
+class _Part:
+    """Tensors of one device of which the update is to be told."""
+
+    names: list[str]
+    tensors: list[Any]
+    before: Any
+    sizes: list[int]
 
 
 class ModelWatch:
-    """Watches one model until :meth:`stop`.
-
-    Attributes:
-        left_out: Parameters and leaves that are too many to be measured.
-    """
+    """Watches one model until :meth:`stop`, or until there is no model."""
 
     def __init__(
         self,
@@ -51,8 +58,10 @@ class ModelWatch:
         every: int,
         log: str,
         told: Told,
-        drawn: Binned,
+        drawn: Drawn,
         failed: Callable[[Exception], None],
+        last_sent: Callable[[], int],
+        warn: Callable[[str, str], None],
     ) -> None:
         """Begin.
 
@@ -64,177 +73,258 @@ class ModelWatch:
             told: Takes metrics.
             drawn: Takes histograms.
             failed: Counts what a hook raised.
+            last_sent: Returns the last step sent, -1 before any.
+            warn: Called with a cause and a sentence, which is said once.
         """
         self._torch = torch
-        self._model = ref(model)
+        self._model = ref(model, lambda _: self.stop())
         self._every = every
         self._norms, self._histograms = log in ("norms", "all"), log in ("histograms", "all")
-        self._told, self._drawn, self._failed = told, drawn, failed
-        parameters = [(_clean(name), one) for name, one in model.named_parameters()]
-        leaves = [
-            (_clean(name) or "model", one)
-            for name, one in model.named_modules()
-            if next(one.children(), None) is None
-        ]
-        self._parameters = _largest(parameters, lambda one: int(one.numel()))
-        self._leaves = leaves[:MOST_LAYERS]
-        kept = len(self._parameters) + len(self._leaves)
-        self.left_out = len(parameters) + len(leaves) - kept
+        self._told, self._drawn, self._failed, self._warn = told, drawn, failed, warn
+        self._pace = Pace(last_sent)
         self._counts: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-        self._mine: WeakKeyDictionary[Any, list[int]] = WeakKeyDictionary()
-        self._before: list[tuple[int, Any]] = []
+        self._mine: WeakKeyDictionary[Any, tuple[int, list[tuple[str, Any]]]] = WeakKeyDictionary()
+        self._moved: list[_Part] = []
+        self._passing, self._stepping = Readings(), Readings()
+        """What was found in the pass, and in the step, under way."""
+        self._passes = 0
         self._steps = 0
         """Of the optimizer that has made most."""
         self._looked_at = -1
         """The step whose activations were read."""
+        self._place: int | None = None
+        """The step that the last pass in training mode belongs to."""
         self._for_now: list[Any] = []
+        self._seen: set[str] = set()
+        """Layers whose activations of this pass were read."""
+        self._spent_s = 0.0
+        """Seconds spent here, which are none of the layers'."""
         # ``torch.optim`` hides it behind a name of its own.
         optimizers = sys.modules["torch.optim.optimizer"]
         self._handles = [
-            model.register_forward_pre_hook(Hook(self._before_forward, failed)),
-            model.register_forward_hook(Hook(self._after_forward, failed)),
-            optimizers.register_optimizer_step_pre_hook(Hook(self._before_step, failed)),
-            optimizers.register_optimizer_step_post_hook(Hook(self._after_step, failed)),
+            model.register_forward_pre_hook(self._hook(self._before_forward)),
+            model.register_forward_hook(self._hook(self._after_forward)),
+            optimizers.register_optimizer_step_pre_hook(self._hook(self._before_step)),
+            optimizers.register_optimizer_step_post_hook(self._hook(self._after_step)),
         ]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has stopped."""
+        return not self._handles
 
     def watches(self, model: object) -> bool:
         """Say whether this is its model."""
         return self._model() is model
 
     def stop(self) -> None:
-        """Take every hook out of the model again."""
-        for handle in (*self._handles, *self._for_now):
+        """Take every hook out of the model again, and let go of its tensors."""
+        handles, self._handles = (*self._handles, *self._for_now), []
+        self._for_now, self._moved = [], []
+        self._passing, self._stepping = Readings(), Readings()
+        self._mine = WeakKeyDictionary()
+        for handle in handles:
             handle.remove()
-        self._handles, self._for_now = [], []
+
+    def _hook(self, call: Callable[..., None]) -> Hook:
+        return Hook(self._torch, call, self._failed)
+
+    def _cannot_look(self) -> bool:
+        """Say whether what runs now is only recorded, to be run again without us."""
+        cuda = self._torch.cuda
+        return bool(
+            self._torch.jit.is_tracing()
+            or (cuda.is_initialized() and cuda.is_current_stream_capturing())
+        )
 
     # -- activations -----------------------------------------------------------------------
 
     def _before_forward(self, module: Any, _: object) -> None:
-        self._let_leaves_go()
-        if not module.training or self._steps % self._every or self._looked_at == self._steps:
+        self._let_layers_go()
+        if not module.training:
             return
-        if self._torch.compiler.is_compiling():
-            return  # a hook within would be compiled too, and kept
+        self._place = self._pace.step(self._steps)
+        self._passes += 1
+        if self._passes == _PASSES_ALONE and not self._steps:
+            self._warn(
+                "watch without optimizer",
+                f"in {_PASSES_ALONE} passes no step of a torch.optim.Optimizer with the watched "
+                "model's parameters was seen; gradients are read there. Call watch with the model "
+                "that is trained",
+            )
+        if self._steps % self._every or self._looked_at == self._steps or self._cannot_look():
+            return
         self._looked_at = self._steps
-        self._for_now = [
-            leaf.register_forward_hook(Hook(self._looking(name), self._failed))
-            for name, leaf in self._leaves
-        ]
+        layers, hidden = layers_of(module)
+        if hidden:
+            self._warn("watch compiled", "activations inside compiled modules are not measured")
+        if len(layers) > MOST_LAYERS:
+            self._warn("watch layers", _too_many(len(layers), "modules", "first"))
+        timed = all(one.device.type == "cpu" for one in module.parameters())
+        for name, layer, is_leaf in layers[:MOST_LAYERS]:
+            self._look_at(name, layer, is_leaf=is_leaf, timed=timed and name != ROOT)
+
+    def _look_at(self, name: str, layer: Any, *, is_leaf: bool, timed: bool) -> None:
+        """Let a layer be measured when it is called next."""
+        began: list[tuple[float, float]] = []
+
+        def enter(_: object, __: object) -> None:
+            began.append((monotonic_time(), self._spent_s))
+
+        def leave(_: object, __: object, output: object) -> None:
+            now = monotonic_time()
+            if began:
+                since, spent_s = began.pop()
+                ours_s = self._spent_s - spent_s
+                self._passing.add_plain(f"watch/seconds/{name}", max(now - since - ours_s, 0.0))
+            if is_leaf and name not in self._seen:
+                self._seen.add(name)
+                self._read_activation(name, output)
+            self._spent_s += monotonic_time() - now
+
+        if timed:
+            self._for_now.append(layer.register_forward_pre_hook(self._hook(enter)))
+        if timed or is_leaf:
+            # A model that is a layer itself is read before the hook that tells what was read.
+            hook = self._hook(leave)
+            self._for_now.append(layer.register_forward_hook(hook, prepend=name == ROOT))
+
+    def _read_activation(self, name: str, output: object) -> None:
+        found = _first_tensor(self._torch, output)
+        if found is None:
+            return
+        tensor = local(found)
+        if not has_values(self._torch, tensor):
+            return
+        if self._norms:
+            kinds = ("act_mean", "act_std", "act_zero")
+            measured = activation_of(self._torch, tensor)
+            self._passing.add([f"watch/{kind}/{name}" for kind in kinds], measured)
+        if self._histograms:
+            self._passing.add_bins(f"activations/{name}", binned(self._torch, tensor))
 
     def _after_forward(self, *_: object) -> None:
-        self._let_leaves_go()
+        if self._for_now:
+            readings, self._passing = self._passing, Readings()
+            self._let_layers_go()
+            place = self._pace.step(self._steps) if self._place is None else self._place
+            readings.tell(self._torch, self._told, self._drawn, place)
 
-    def _let_leaves_go(self) -> None:
-        handles, self._for_now = self._for_now, []
-        for handle in handles:
-            handle.remove()
-
-    def _looking(self, name: str) -> Callable[..., None]:
-        def look(_: object, __: object, output: object) -> None:
-            found = _first_tensor(self._torch, output)
-            if found is None:
-                return
-            tensor = local(found)
-            if self._norms:
-                kinds = ("act_mean", "act_std", "act_zero")
-                names = [f"watch/{kind}/{name}" for kind in kinds]
-                self._told(names, activation_of(self._torch, tensor))
-            if self._histograms:
-                self._drawn(f"activations/{name}", binned(self._torch, tensor))
-
-        return look
+    def _let_layers_go(self) -> None:
+        if self._for_now:
+            handles, self._for_now = self._for_now, []
+            for handle in handles:
+                handle.remove()
+            self._passing = Readings()
+            self._seen = set()
 
     # -- parameters and gradients ----------------------------------------------------------
 
     def _before_step(self, optimizer: Any, *_: object) -> None:
-        self._before = []
+        self._moved = []
         mine = self._of(optimizer)
-        if not mine or self._counts.get(optimizer, 0) % self._every:
+        if not mine or self._counts.get(optimizer, 0) % self._every or self._cannot_look():
             return
-        usable = [self._parameters[at] for at in mine]
-        graded = [(name, local(one.grad)) for name, one in usable if _has_values(one.grad)]
-        values = [(name, local(one)) for name, one in usable if _has_values(one)]
+        values = self._usable((name, one) for name, one in mine)
+        graded = self._usable((name, one.grad) for name, one in mine)
+        readings = self._stepping = Readings()
         if self._norms:
-            self._tell("grad_norm", graded)
-            self._tell("param_norm", values)
-            # Of what gets no gradient there is no update to be told.
-            moving = {name for name, _ in graded}
-            self._before = [
-                (at, sample_of(local(self._parameters[at][1])))
-                for at in mine
-                if self._parameters[at][0] in moving
-            ]
+            for kind, found in (("grad_norm", graded), ("param_norm", values)):
+                for names, tensors in _by_device(found):
+                    called = [f"watch/{kind}/{name}" for name in names]
+                    readings.add(called, norms_of(self._torch, tensors))
+            self._sample(graded, values)
         if self._histograms:
             for kind, found in (("gradients", graded), ("parameters", values)):
                 for name, tensor in found:
-                    self._drawn(f"{kind}/{name}", binned(self._torch, tensor))
+                    readings.add_bins(f"{kind}/{name}", binned(self._torch, tensor))
+
+    def _sample(self, graded: list[tuple[str, Any]], values: list[tuple[str, Any]]) -> None:
+        """Read the zeros of gradients, and remember what the step is going to change."""
+        torch = self._torch
+        for names, tensors in _by_device(graded):
+            sample, sizes = samples_of(torch, tensors)
+            # The squared norm of zeros and ones is the number of ones.
+            others = norms_of(torch, (sample != 0).float().split(sizes)).square()
+            lengths = torch.tensor(sizes, dtype=torch.float32)
+            if sample.device.type != "cpu":
+                lengths = lengths.pin_memory().to(sample.device, non_blocking=True)
+            zeros = 1 - others / lengths
+            self._stepping.add([f"watch/grad_zero/{name}" for name in names], zeros)
+        # Of what gets no gradient there is no update to be told.
+        moving = {name for name, _ in graded}
+        for names, tensors in _by_device([one for one in values if one[0] in moving]):
+            self._moved.append(_Part(names, tensors, *samples_of(torch, tensors)))
 
     def _after_step(self, optimizer: Any, *_: object) -> None:
         if not self._of(optimizer):
             return
-        before, self._before = self._before, []
-        moved = []
-        for at, was in before:
-            name, parameter = self._parameters[at]
-            moved.append((name, sample_of(local(parameter)) - was, was))
-        for device in {was.device for _, _, was in moved}:
-            some = [one for one in moved if one[2].device == device]
-            size = norms_of(self._torch, [was for _, _, was in some])
-            change = norms_of(self._torch, [by for _, by, _ in some])
-            # A parameter that was all zeros has no ratio: 0/0 would be told as NaN.
-            ratio = self._torch.where(size > 0, change / size, 0.0)
-            self._told([f"watch/update_ratio/{name}" for name, _, _ in some], ratio)
+        moved, self._moved = self._moved, []
         count = self._counts[optimizer] = self._counts.get(optimizer, 0) + 1
+        place = self._pace.step(self._steps) if self._place is None else self._place
         self._steps = max(self._steps, count)
+        self._place = None
+        readings, self._stepping = self._stepping, Readings()
+        torch = self._torch
+        for part in moved:
+            after = samples_of(torch, part.tensors)[0]
+            size = norms_of(torch, part.before.split(part.sizes))
+            change = norms_of(torch, after.sub_(part.before).split(part.sizes))
+            # A parameter that was all zeros has no ratio: 0/0 would be told as NaN.
+            ratio = torch.where(size > 0, change / size, 0.0)
+            readings.add([f"watch/update_ratio/{name}" for name in part.names], ratio)
+        readings.tell(torch, self._told, self._drawn, place)
 
-    def _tell(self, kind: str, found: Sequence[tuple[str, Any]]) -> None:
-        for device in {tensor.device for _, tensor in found}:
-            some = [(name, tensor) for name, tensor in found if tensor.device == device]
-            names = [f"watch/{kind}/{name}" for name, _ in some]
-            self._told(names, norms_of(self._torch, [tensor for _, tensor in some]))
+    def _usable(self, named: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        parts = [(name, local(one)) for name, one in named if one is not None]
+        return [(name, one) for name, one in parts if has_values(self._torch, one)]
 
-    def _of(self, optimizer: Any) -> list[int]:
-        """Return which of the parameters an optimizer moves."""
-        held = self._mine.get(optimizer)
-        if held is None:
+    def _of(self, optimizer: Any) -> list[tuple[str, Any]]:
+        """Return those of the model's parameters that an optimizer moves."""
+        size = sum(len(group["params"]) for group in optimizer.param_groups)
+        known = self._mine.get(optimizer)
+        if known is None or known[0] != size:
+            model = self._model()
+            if model is None:
+                return []
+            # Looked up now, not at the start: to shard a model, or to fill a lazy one, may have
+            # given it other parameters since.
+            parameters, left_out = parameters_of(model)
+            if left_out:
+                self._warn("watch", _too_many(left_out + MOST_LAYERS, "parameters", "largest"))
             moved = {id(one) for group in optimizer.param_groups for one in group["params"]}
-            held = [at for at, (_, one) in enumerate(self._parameters) if id(one) in moved]
-            self._mine[optimizer] = held
-        return held
+            mine = [(name, one) for name, one in parameters if id(one) in moved]
+            known = self._mine[optimizer] = (size, mine)
+        return known[1]
 
 
-def _has_values(tensor: Any) -> bool:
-    return (
-        tensor is not None
-        and tensor.numel() > 0
-        and tensor.is_floating_point()
-        and not tensor.is_sparse
-        and tensor.device.type != "meta"
-    )
+def _too_many(found: int, what: str, which: str) -> str:
+    return f"the model has {found} {what}; the {which} {MOST_LAYERS} are watched"
+
+
+def _by_device(named: Sequence[tuple[str, Any]]) -> list[tuple[list[str], list[Any]]]:
+    """Return names and tensors of each device."""
+    found: dict[Any, tuple[list[str], list[Any]]] = {}
+    for name, tensor in named:
+        names, tensors = found.setdefault(tensor.device, ([], []))
+        names.append(name)
+        tensors.append(tensor)
+    return list(found.values())
 
 
 def _first_tensor(torch: Any, output: object) -> Any:
     """Return the first tensor of floats in what a layer gave."""
     if isinstance(output, torch.Tensor):
-        return output if _has_values(output) else None
+        return output if output.is_floating_point() else None
     parts: Iterable[object] = ()
     if isinstance(output, (list, tuple)):
         parts = output
-    elif isinstance(output, dict):
+    elif isinstance(output, Mapping):
         parts = output.values()
-    return next((one for one in parts if isinstance(one, torch.Tensor) and _has_values(one)), None)
+    elif is_dataclass(output):
+        parts = [getattr(output, one.name) for one in fields(output)]
+    return next((one for one in parts if _first_tensor_is(torch, one)), None)
 
 
-def _largest(named: Sequence[tuple[str, Any]], size: Callable[[Any], int]) -> list[tuple[str, Any]]:
-    """Return the largest, in their order."""
-    if len(named) <= MOST_LAYERS:
-        return list(named)
-    kept = sorted(range(len(named)), key=lambda at: -size(named[at][1]))[:MOST_LAYERS]
-    return [named[at] for at in sorted(kept)]
-
-
-def _clean(name: str) -> str:
-    """Return a name as it would be without what wraps the model."""
-    return ".".join(
-        part for part in name.split(".") if part not in ("_orig_mod", "_fsdp_wrapped_module")
-    ).removeprefix("module.")
+def _first_tensor_is(torch: Any, one: object) -> bool:
+    return isinstance(one, torch.Tensor) and one.is_floating_point()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import copy
+import gc
 import io
+import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
 import torch
 
-from streamviz.publisher.model import ModelWatch, structure_of, timings_of
-from streamviz.publisher.model.statistics import BINS, binned
-from streamviz.publisher.values import Unusable
+from streamviz.publisher.model import ModelWatch
 
 pytestmark = pytest.mark.torch
 
@@ -28,15 +28,28 @@ class Seen:
         self.numbers: dict[str, list[float]] = {}
         self.bins: dict[str, list[list[float]]] = {}
         self.failures: list[Exception] = []
+        self.steps: dict[str, list[int]] = {}
+        self.warnings: dict[str, str] = {}
+        self.calls = 0
+        self.last_sent = -1
 
-    def told(self, names: Any, vector: Any) -> None:
+    def told(self, names: Any, vector: Any, step: int) -> None:
         """Take numbers."""
+        assert len(set(names)) == len(names)
         for name, number in zip(names, vector.tolist(), strict=True):
             self.numbers.setdefault(name, []).append(number)
+            self.steps.setdefault(name, []).append(step)
+        self.calls += 1
 
-    def drawn(self, name: str, vector: Any) -> None:
-        """Take a histogram."""
-        self.bins.setdefault(name, []).append(vector.tolist())
+    def drawn(self, names: Any, matrix: Any, step: int) -> None:
+        """Take histograms."""
+        for name, numbers in zip(names, matrix.tolist(), strict=True):
+            self.bins.setdefault(name, []).append(numbers)
+            self.steps.setdefault(name, []).append(step)
+
+    def warn(self, cause: str, message: str) -> None:
+        """Take a warning."""
+        self.warnings[cause] = message
 
 
 def model_of() -> Any:
@@ -58,6 +71,8 @@ def watched(model: Any, every: int = 1, log: str = "all") -> tuple[Seen, ModelWa
         told=seen.told,
         drawn=seen.drawn,
         failed=seen.failures.append,
+        last_sent=lambda: seen.last_sent,
+        warn=seen.warn,
     )
     return seen, watch
 
@@ -169,6 +184,17 @@ def test_a_copy_takes_nothing_along(copied: Callable[[Any], Any] | str) -> None:
     assert list(model.state_dict()) == list(twin.state_dict())
 
 
+def test_a_saved_model_can_be_read_where_there_is_no_streamviz() -> None:
+    """Its file does not name us."""
+    model = model_of()
+    _, watch = watched(model)
+    file = io.BytesIO()
+    torch.save(model, file)
+    watch.stop()
+
+    assert b"streamviz" not in file.getvalue()
+
+
 def test_after_the_end_no_hook_is_left() -> None:
     """Neither in the model nor among all optimizers'."""
     model = model_of()
@@ -190,89 +216,198 @@ def test_a_hook_that_fails_is_counted_and_the_training_goes_on() -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("nobody listens")
 
-    ModelWatch(torch, model, every=1, log="all", told=broken, drawn=broken, failed=failures.append)
+    watch = ModelWatch(
+        torch,
+        model,
+        every=1,
+        log="all",
+        told=broken,
+        drawn=broken,
+        failed=failures.append,
+        last_sent=lambda: -1,
+        warn=broken,
+    )
     train(model, torch.optim.SGD(model.parameters(), 0.1))
-    assert failures
+    watch.stop()
+
+    assert {str(one) for one in failures} == {"nobody listens"}
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
-def test_a_histogram_counts_every_finite_value(dtype: str) -> None:
-    """Those that are not finite are counted beside it; low, high and sums are those of the rest."""
-    values = np.random.default_rng(0).normal(size=5000).round(2)
-    tensor = torch.tensor(values, dtype=getattr(torch, dtype)).reshape(50, 100)
-    wide = tensor.float() if dtype != "float64" else tensor
-    tensor = torch.cat(
-        [tensor.reshape(-1), torch.tensor([np.nan, np.inf, -np.inf], dtype=tensor.dtype)]
-    )
-
-    *counts, low, high, total, squares, number, lost = binned(torch, tensor).tolist()
-
-    assert len(counts) == BINS
-    assert (sum(counts), number, lost) == (5000, 5000, 3)
-    assert (low, high) == (float(wide.min()), float(wide.max()))
-    assert total == pytest.approx(float(wide.double().sum()), abs=1e-2)
-    assert squares == pytest.approx(float((wide.double() ** 2).sum()), rel=1e-5)
-
-
-def test_nothing_finite_and_all_the_same_are_histograms_too() -> None:
-    """One says that nothing was finite, the other has all in one bin."""
-    *_, number, lost = binned(torch, torch.full((3,), torch.nan)).tolist()
-    assert (number, lost) == (0, 3)
-    *counts, low, high, _, _, number, _ = binned(torch, torch.full((7,), 2.0)).tolist()
-    assert (low, high, number, max(counts)) == (2, 2, 7, 7)
-
-
-def test_a_structure_is_a_tree_with_shapes_and_leaves_the_model_as_it_was() -> None:
-    """Sizes add up; modes, buffers and random numbers are as before."""
-    model = torch.nn.Sequential(
-        torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.BatchNorm1d(5)), torch.nn.Linear(5, 1)
-    )
-    model[1].eval()
-    inner: Any = model[0]
-    mean = inner[1].running_mean.clone()
-    torch.manual_seed(3)
-    wanted = torch.rand(1)
-    torch.manual_seed(3)
-
-    document, why = structure_of(torch, model, torch.ones(2, 6))
-
-    assert torch.equal(torch.rand(1), wanted)
-    assert torch.equal(inner[1].running_mean, mean)
-    assert (model.training, model[1].training) == (True, False)
-    assert not why
-    told: Any = document["modules"]
-    root, first, linear, _, last = (told[at] for at in range(5))
-    assert [one["path"] for one in told] == ["", "0", "0.0", "0.1", "1"]
-    assert [one["parent"] for one in told] == [-1, 0, 1, 1, 0]
-    assert root["total"] == first["total"] + last["total"] == 35 + 10 + 6
-    assert (linear["input"], linear["output"]) == ("[2, 6]", "[2, 5]")
-    assert root["seconds"] >= linear["seconds"] > 0
-
-
-def test_a_model_that_cannot_be_called_is_a_tree_all_the_same() -> None:
-    """The reason is told, and no hook is left."""
+def test_a_model_that_is_gone_is_not_kept() -> None:
+    """Its parameters go with it, and the watch is over; nothing is left among the optimizers'."""
     model = model_of()
+    seen, watch = watched(model)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    train(model, optimizer)
+    kept = weakref.ref(model[0].weight)
 
-    document, why = structure_of(torch, model, torch.ones(2, 7))
+    del model, optimizer
+    gc.collect()
 
-    assert "RuntimeError" in why
-    assert len(document["modules"]) == 5  # type: ignore[arg-type]
-    assert not model._forward_hooks
+    assert kept() is None
+    assert watch.is_over
+    assert not seen.failures
 
 
-def test_a_profile_is_its_operators_longest_first() -> None:
-    """Shares add up to one; rows of one's own are taken as they are; anything else is refused."""
-    with torch.profiler.profile() as profiler:
-        torch.ones(50, 50) @ torch.ones(50, 50)
+def test_what_a_step_finds_leaves_at_once() -> None:
+    """One vector of a step and one of a pass, however many layers there are."""
+    model = model_of()
+    seen, _ = watched(model, log="norms")
+    train(model, torch.optim.SGD(model.parameters(), 0.1), steps=2)
 
-    document = timings_of(profiler, "step")
+    # Times, activations, and all of the step.
+    assert seen.calls == 2 * 3
+    assert not seen.failures
 
-    rows: Any = document["rows"]
-    assert any(row[0] == "aten::mm" for row in rows)
-    assert sum(row[6] for row in rows) == pytest.approx(1)
-    assert [row[6] for row in rows] == sorted((row[6] for row in rows), reverse=True)
-    own = timings_of([["part", "s"], ["data", 0.25]], "mine")
-    assert own == {"title": "mine", "columns": ["part", "s"], "rows": [["data", 0.25]]}
-    for wrong in (3, [], [["only names"]]):
-        with pytest.raises(Unusable):
-            timings_of(wrong, "x")
+
+def test_zeros_of_gradients_and_times_of_layers_are_told() -> None:
+    """A unit that is dead has no gradient; a module's time is with what is inside it."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.ReLU()))
+    inner: Any = model[0]
+    with torch.no_grad():
+        inner[0].bias.copy_(torch.tensor([-100.0, 100, 100, 100]))
+    seen, _ = watched(model, log="norms")
+
+    train(model, torch.optim.SGD(model.parameters(), 1e-3))
+
+    assert seen.numbers["watch/grad_zero/0.0.weight"] == pytest.approx([0.25])
+    seconds = {name[14:]: told[0] for name, told in seen.numbers.items() if "/seconds/" in name}
+    assert list(seconds) == ["0.0", "0.1", "0"]
+    assert seconds["0"] >= max(seconds["0.0"], seconds["0.1"]) > 0
+
+
+def test_a_layer_that_is_called_again_is_told_once() -> None:
+    """By its first call; and a model that is a layer itself has a name."""
+
+    class Twice(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.act = torch.nn.ReLU()
+
+        def forward(self, x: Any) -> Any:
+            return self.act(self.act(x) * 0 + 5)
+
+    seen, _ = watched(Twice())
+    twice = Twice()
+    seen, _ = watched(twice)
+    twice(torch.ones(3))
+    assert seen.numbers["watch/act_mean/act"] == [1]
+
+    alone = torch.nn.Linear(2, 2)
+    seen, _ = watched(alone)
+    alone(torch.ones(1, 2))
+    assert "watch/act_mean/model" in seen.numbers
+    assert not seen.failures
+
+
+def test_gradients_are_read_unscaled() -> None:
+    """With a scaler they are what the optimizer gets; a step that it skips is none."""
+    model = model_of()
+    seen, _ = watched(model, log="norms")
+    optimizer = torch.optim.SGD(model.parameters(), 0.0)
+    scaler: Any = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    for factor in (float("inf"), 1.0):
+        optimizer.zero_grad()
+        scaler.scale(model(torch.ones(4, 6)).square().sum() * factor).backward()
+        scaled = float(model[0].weight.grad.norm())
+        scaler.step(optimizer)
+        scaler.update()
+
+    [norm] = seen.numbers["watch/grad_norm/0.weight"]
+    # The scale was halved by the step that was skipped.
+    assert norm == pytest.approx(scaled / 512, rel=1e-4)
+
+
+def test_parameters_that_came_later_are_watched() -> None:
+    """To shard a model gives it others after the call of watch."""
+    model = model_of()
+    seen, _ = watched(model, log="norms")
+    model[0].weight = torch.nn.Parameter(torch.ones(5, 6))
+    optimizer = torch.optim.SGD(model[0].parameters(), 0.1)
+    train(model, optimizer)
+    assert seen.numbers["watch/param_norm/0.weight"] == pytest.approx([30**0.5])
+    assert "watch/param_norm/3.weight" not in seen.numbers
+
+    optimizer.add_param_group({"params": list(model[3].parameters())})
+    train(model, optimizer)
+    assert len(seen.numbers["watch/param_norm/3.weight"]) == 1
+
+
+def test_a_watch_without_an_optimizer_says_so() -> None:
+    """After some passes, so that nobody waits for gradients that never come."""
+    model = model_of()
+    seen, _ = watched(model, every=1000)
+    for _ in range(250):
+        model(torch.ones(1, 6))
+
+    assert list(seen.warnings) == ["watch without optimizer"]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_watched_model_is_compiled_once(full: bool) -> None:  # noqa: FBT001 - a parameter
+    """As often as without a watch, and to one graph; gradients are told all the same."""
+    from torch._dynamo.testing import CompileCounter
+
+    model = model_of()
+    seen, watch = watched(model, every=2)
+    counter = CompileCounter()
+    compiled = torch.compile(model, backend=counter, fullgraph=full)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    train(compiled, optimizer, steps=6)
+    watch.stop()
+    torch._dynamo.reset()
+
+    assert counter.frame_count == 1
+    assert len(seen.numbers["watch/grad_norm/0.weight"]) == 3
+    assert not any("/act_" in name for name in seen.numbers)
+    assert not seen.failures
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # Dynamo asks for it
+def test_compiled_parts_get_no_hooks() -> None:
+    """What is wrapped or compiled in place is left to its compiler, and that is said."""
+    from torch._dynamo.testing import CompileCounter
+
+    counter = CompileCounter()
+    model = torch.nn.Sequential(Block(), Block(), torch.nn.ReLU())
+    model[0].compile(backend=counter)
+    wrapped: Any = torch.compile(model[1], backend=counter)
+    model[1] = wrapped
+    seen, watch = watched(model, every=2)
+
+    train(model, torch.optim.SGD(model.parameters(), 1e-3), steps=6)
+    watch.stop()
+    torch._dynamo.reset()
+
+    assert counter.frame_count <= 2
+    assert list(seen.warnings) == ["watch compiled"]
+    assert [name for name in seen.numbers if "act_mean" in name] == ["watch/act_mean/2"]
+    assert "watch/grad_norm/1.inner.weight" in seen.numbers
+
+
+class Block(torch.nn.Module):
+    """A module with something to compile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = torch.nn.Linear(6, 6)
+
+    def forward(self, x: Any) -> Any:
+        """Return it changed."""
+        return self.inner(x) + 1
+
+
+def test_a_trace_is_not_looked_into() -> None:
+    """``torch.jit.trace`` records the model without what a watch would compute."""
+    model = model_of().eval().train(True)  # noqa: FBT003 - torch's signature
+    seen, watch = watched(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("error", category=Warning, message="Converting a tensor")
+        torch.jit.trace(model, torch.ones(2, 6), check_trace=False)
+    watch.stop()
+
+    assert not seen.numbers
+    assert not seen.failures
