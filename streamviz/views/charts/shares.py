@@ -52,7 +52,7 @@ def pie(chart: Chart) -> figure:
         end = start - 2 * pi * share
         wedge = Wedge(
             x=0, y=0, radius=value(_RADIUS, units="screen"), start_angle="start",
-            end_angle="end", direction="clock", line_width=1.5,
+            end_angle="end", direction="clock", line_width=1.5, tags=[f"fit-radius:{_RADIUS}"],
         )  # fmt: skip
         look(look(wedge, fill_color=SERIES[i]), line_color="surface")
         percent = f"{100 * share:.3g} %"
@@ -66,6 +66,7 @@ def pie(chart: Chart) -> figure:
                 x=0, y=0, text="percent", text_align="center", text_baseline="middle",
                 x_offset=0.7 * _RADIUS * cos(middle), y_offset=-0.7 * _RADIUS * sin(middle),
                 text_font_size="12px", text_font_style="bold",
+                tags=[f"fit-x:{0.7 * cos(middle):.4f}", f"fit-y:{-0.7 * sin(middle):.4f}"],
             )  # fmt: skip
             plot.add_glyph(source, look(words, text_color="surface"))
         entries.append((f"{clipped(word, 20)}  {percent}", [drawn]))

@@ -9,6 +9,8 @@ const LETTER = 6.2;
 const LEGEND_ROW = 26;
 /** Pixels of a chart that has no rows which need more. */
 const HEIGHT = 320;
+/** Pixels of a chart's height that its title and its edges take. */
+const ABOVE = 44;
 
 /** @param {string} token */
 function colourOf(token) {
@@ -214,6 +216,22 @@ export class ShownChart {
     }
     const own = (tagged(this.root, "fit-height") ?? this.root.height ?? 0) + legend;
     this.root.height = this.within && own <= HEIGHT + legend ? this.height() : Math.max(own, this.height());
+    this.#fitRound(Math.min(this.root.height - legend - ABOVE, width - 24) / 2);
+  }
+
+  /** A pie is as large as its place lets it be. @param {number} room pixels from its middle to the nearest edge */
+  #fitRound(room) {
+    let radius = 0;
+    for (const model of this.root.references()) {
+      const most = tagged(model, "fit-radius");
+      if (most === null) continue;
+      radius = Math.max(24, Math.min(most, room));
+      model.radius = { value: radius, units: "screen" };
+    }
+    for (const model of radius > 0 ? this.root.references() : []) {
+      const [x, y] = [tagged(model, "fit-x"), tagged(model, "fit-y")];
+      if (x !== null && y !== null) model.setv({ x_offset: { value: radius * x }, y_offset: { value: radius * y } });
+    }
   }
 
   #clear() {
