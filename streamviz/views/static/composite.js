@@ -23,7 +23,7 @@ export function merged(layers) {
   const others = shown.slice(1).map(({ spec, drawing }) => lineOf(spec.label, /** @type {Drawing} */ (drawing)));
   const spans = shown.map(({ drawing }) => /** @type {Drawing} */ (drawing).span);
   return {
-    ...plain(first),
+    ...plain(first, layers.length),
     lines: [...drawings.flatMap((drawing) => drawing.lines.filter(isOld)), ...others],
     span: spans.length > 0 ? { start: Math.min(...spans.map(({ start }) => start)), end: Math.max(...spans.map(({ end }) => end)) } : first.span,
     gaps: drawings.flatMap(({ gaps }) => gaps),
@@ -48,14 +48,24 @@ function isOld(line) {
   return line.info.kind === "old";
 }
 
+/** Bands of more layers than this would be a fog. */
+const BANDS = 4;
+
+/** Whether so many layers have their bands. @param {number} layers */
+export function banded(layers) {
+  return layers <= BANDS;
+}
+
 /**
- * The drawing of one layer as it is drawn beside others: no outliers, only its median, p10 to p90 and
- * its past; what is not drawn takes no room on the axis.
+ * The drawing of one layer as it is drawn beside others: no outliers, only its median, p10 to p90 where
+ * they are few, and its past; what is not drawn takes no room on the axis.
  * @param {Drawing} drawing
+ * @param {number} layers of its chart
  * @returns {Drawing}
  */
-export function plain(drawing) {
-  return { ...drawing, lo: drawing.p10, hi: drawing.p90, lines: drawing.lines.filter(isOld) };
+export function plain(drawing, layers) {
+  const [p10, p90] = banded(layers) ? [drawing.p10, drawing.p90] : [drawing.mid, drawing.mid];
+  return { ...drawing, p10, p90, lo: p10, hi: p90, lines: drawing.lines.filter(isOld) };
 }
 
 /**

@@ -1,6 +1,6 @@
 // What drawings put into a plot: one as band, outliers and lines; several as a line each.
 
-import { plain } from "./composite.js";
+import { banded, plain } from "./composite.js";
 import { area, dots, marks, strokes } from "./strokes.js";
 
 /**
@@ -11,8 +11,6 @@ import { area, dots, marks, strokes } from "./strokes.js";
  * @typedef {import("./strokes.js").Strokes} Strokes
  */
 
-/** Bands of more layers than this would be a fog. */
-export const BANDS = 4;
 const BAND_ALPHA = 0.12;
 /** Of the room a point has, how much its bar takes. */
 const BAR = 0.7;
@@ -47,7 +45,7 @@ export function fillOne(plot, drawing, palette, { asLines, smoothed, bars }) {
  * @param {(layer: Layer) => string} colourOf
  */
 function drawn(layers, colourOf) {
-  return layers.flatMap((layer) => (layer.drawing && layer.drawing.n > 0 ? [{ drawing: plain(layer.drawing), colour: colourOf(layer) }] : []));
+  return layers.flatMap((layer) => (layer.drawing && layer.drawing.n > 0 ? [{ drawing: plain(layer.drawing, layers.length), colour: colourOf(layer) }] : []));
 }
 
 /**
@@ -66,7 +64,7 @@ export function fillLayers(plot, layers, colourOf, palette, { smoothed, bars }) 
   });
   each.reverse();
   for (const name of ["outer", "inner"]) plot.fill(name, NOTHING);
-  const bands = layers.length <= BANDS && !bars ? each.filter(({ drawing }) => drawing.ranks > 1 || drawing.shift > 0) : [];
+  const bands = banded(layers.length) && !bars ? each.filter(({ drawing }) => drawing.ranks > 1 || drawing.shift > 0) : [];
   plot.fill("bands", {
     xs: [], ys: [],
     ...glued(bands.map(({ drawing }) => outline(drawing))),

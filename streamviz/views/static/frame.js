@@ -40,7 +40,7 @@ export function xSpan(drawing, { window, x, logx }) {
 export function ySpan(layers, drawing, x, scale, { outliers }, current) {
   if (layers.length <= 1) return yRange(drawing, x, scale, current, { outliers });
   // Whatever each layer would have it span.
-  const ranges = layers.flatMap((layer) => (layer.drawing && layer.drawing.n > 0 ? [yRange(plain(layer.drawing), x, scale, null, { outliers })] : []));
+  const ranges = layers.flatMap((layer) => (layer.drawing && layer.drawing.n > 0 ? [yRange(plain(layer.drawing, layers.length), x, scale, null, { outliers })] : []));
   const wanted = ranges.filter((range) => range !== null);
   if (wanted.length === 0) return null;
   const all = { start: Math.min(...wanted.map(({ start }) => start)), end: Math.max(...wanted.map(({ end }) => end)) };

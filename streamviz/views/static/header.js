@@ -56,7 +56,7 @@ export class Header {
     const options = runs.map(({ run, state, attempt }) => option(run, `${isolated(run)} — ${state}${attempt > 0 ? `, attempt ${attempt}` : ""}`));
     if (chosen !== null && !runs.some(({ run }) => run === chosen)) options.unshift(option(chosen, `${chosen} — unknown`));
     options.unshift(option(NEWEST, chosen === null && shown ? `${isolated(shown)} (newest)` : "newest"));
-    this.picker.replaceChildren(...(runs.length > 0 || shown ? options : [option(NEWEST, "no run yet")]));
+    this.picker.replaceChildren(...(runs.length > 0 || shown || chosen !== null ? options : [option(NEWEST, "no run yet")]));
     this.picker.value = chosen ?? NEWEST;
     this.picker.disabled = runs.length === 0;
     this.picker.title = shown ?? "";

@@ -6,6 +6,7 @@ import { div, span } from "./make.js";
 
 /** Room that a name at the side takes, and a step below. */
 const NAME_PX = 15;
+const LOWER_PX = 3;
 const STEP_PX = 110;
 /** Nearer to the right end than this a step's number would be cut off. */
 const STEP_ROOM_PX = 48;
@@ -30,10 +31,10 @@ export class HeatLabels {
     for (const { line, text } of marks) {
       // A name stands beside the middle of its line, or where its node begins.
       const middle = byNode ? line * each : (line + 0.5) * each - NAME_PX / 2;
-      // The first may have to stand lower than its line: the others keep their distance to the line.
       const y = Math.max(0, middle);
-      if (middle < free) continue;
-      free = middle + NAME_PX;
+      if (y < free) continue;
+      // The first stands a little lower than its line, and may take a little from the next.
+      free = y + NAME_PX - (y > middle ? LOWER_PX : 0);
       const label = span("heat-row", text);
       label.title = text;
       label.style.setProperty("transform", `translateY(${y}px)`);
