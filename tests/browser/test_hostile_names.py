@@ -201,8 +201,8 @@ def test_hostile_names_are_text_in_every_view(look: Look, width: int) -> None:
             "(field, text) => { field.value = text; field.dispatchEvent(new Event('input')); }",
             "zz" + NAMES[0],
         )
-        page.locator(".no-match").wait_for()
-        assert NAMES[0] in page.inner_text(".no-match")
+        page.locator("#board .no-match").wait_for()
+        assert NAMES[0] in page.inner_text("#board .no-match")
         page.evaluate(
             "(run) => { history.pushState(null, '', `?run=${encodeURIComponent(run)}`);"
             " dispatchEvent(new PopStateEvent('popstate')); }",

@@ -72,6 +72,11 @@ export class Board {
     return [...this.groups.values()].flatMap(({ metrics }) => metrics.filter((key) => !key.startsWith("\0") && (this.found?.has(this.#wordsOf(key)) ?? true)));
   }
 
+  /** Charts there are, found by the filter or not. */
+  get total() {
+    return [...this.groups.values()].reduce((sum, { metrics }) => sum + metrics.length, 0);
+  }
+
   /** Those that get data. */
   *visible() {
     for (const panel of this.panels.values()) if (panel.near) yield panel;
