@@ -92,18 +92,16 @@ def report(
     sure = odds.max(1).values
     rows = [[int(i), NAMES[truth[i]], NAMES[guess[i]], float(sure[i])] for i in wrong]
     publisher.table("val/worst", ["image", "is", "said", "sure"], rows, step)
-    plane = features(images)
+    found = features(images)
+    plane = (found - found.mean(0)) @ torch.linalg.svd(found - found.mean(0)).Vh[:2].T
     figure = go.Figure()
     for digit in range(10):
-        of = plane[truth == digit]
-        figure.add_scatter(
-            x=of[:, 0].numpy(), y=of[:, 1].numpy(), name=NAMES[digit], mode="markers"
-        )
+        x, y = plane[truth == digit].T.numpy()
+        figure.add_scatter(x=x, y=y, name=NAMES[digit], mode="markers", marker_size=4)
     publisher.figure("val/plane", figure, step)
     share = float(right.float().mean())
-    text = (
-        f"**Epoch {epoch}**: {share:.1%} of {len(truth)} digits.\n\n| digit | right |\n|---|---|\n"
-    )
+    text = f"**Epoch {epoch}**: {share:.1%} of {len(truth)} digits.\n\n"
+    text += "| digit | right |\n|---|---|\n"
     text += "\n".join(f"| {i} | {counts[i, i]} of {counts[i].sum()} |" for i in range(10))
     publisher.text("val/report", text, step)
 

@@ -95,7 +95,8 @@ export class CurvePicture {
     const recall = listOf(this.body, "recall");
     this.points = listOf(this.body, "precision")
       .map((value, at) => ({ x: toX(Number(recall[at])), y: toY(Number(value)), at }))
-      .filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y));
+      // At a threshold that nothing reaches there is no precision: that is no point of the curve.
+      .filter(({ x, y, at }) => Number.isFinite(x) && Number.isFinite(y) && !(Number(this.body.precision[at]) === 0 && Number(recall[at]) === 0));
     context.strokeStyle = palette.hue;
     context.lineWidth = 1.75;
     context.lineJoin = "round";
