@@ -107,7 +107,7 @@ export class Media {
     this.list = div("media-groups");
     this.list.dataset.size = this.state.choices.size;
     this.noMatch = document.createElement("p");
-    this.noMatch.className = "no-match";
+    this.noMatch.className = "board-empty";
     this.noMatch.hidden = true;
     this.moreGroups = moreButton(() => {
       this.groupsAtMost += GROUPS;
