@@ -103,7 +103,7 @@ def test_distributions_are_live_true_and_read_at_the_pointer(
         )
         assert page.locator(".dist-card").last.bounding_box() == before
 
-        page.get_by_label("ranks", exact=True).last.select_option("1")
+        page.locator("#pane-distributions").get_by_label("ranks", exact=True).select_option("1")
         viewer.wait(
             "streamviz.boards().distributions.cards.every(({ranks}) => ranks.join() === '1')"
         )

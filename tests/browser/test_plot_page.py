@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
-from test_plot import served
+from plotting import served
 from viewing import Viewer
 
 from streamviz.views.charts.chart import KINDS

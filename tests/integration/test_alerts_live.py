@@ -225,7 +225,7 @@ def test_a_command_waits_for_the_end_or_the_first_alert(server: ServerProcess) -
         assert "NaN in m: first on rank 0" in said
     said, _ = well.communicate(timeout=20)
     assert (well.returncode, said) == (0, "run 'well' ended well\n")
-    assert never.communicate(timeout=20)[0].startswith("run 'never' has not ended")
+    assert never.communicate(timeout=20)[0].startswith("run 'never' was not heard of")
     assert never.returncode == 3
     _, complaint = wrong.communicate(timeout=20)
     assert wrong.returncode == 2
