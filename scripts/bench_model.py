@@ -78,7 +78,7 @@ def histograms(settings: Settings) -> Iterator[Row]:
     except ImportError:
         raise Skipped("torch is not installed: ./scripts/setup examples") from None
     from streamviz.publisher.histograms import binned as thinned
-    from streamviz.publisher.model.statistics import BINS, binned
+    from streamviz.publisher.model.histograms import BINS, binned
 
     values = torch.randn(10**7)
 
