@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +16,25 @@ if TYPE_CHECKING:
 
 BLOCK = 10
 """Steps in a row with or without: the machine's speed changes more slowly."""
+RHYTHMS = ((1, "norms", 1.03), (100, "norms", 1.01), (100, "all", None))
+"""Every how many steps what is measured, and what a step may take then, by what it takes without.
+"""
 
 
-def network(width: int) -> torch.nn.Module:
-    """Return a network of about ``3 * width**2`` parameters."""
+def wide() -> tuple[torch.nn.Module, torch.Tensor]:
+    """Return a network of ten million parameters in 4 layers, and a batch for it."""
     import torch
 
-    layers = [layer for _ in range(3) for layer in (torch.nn.Linear(width, width), torch.nn.ReLU())]
-    return torch.nn.Sequential(*layers, torch.nn.Linear(width, 10))
+    layers = [layer for _ in range(3) for layer in (torch.nn.Linear(1820, 1820), torch.nn.ReLU())]
+    return torch.nn.Sequential(*layers, torch.nn.Linear(1820, 10)), torch.randn(512, 1820)
+
+
+def deep() -> tuple[torch.nn.Module, torch.Tensor]:
+    """Return one of ten million parameters in 151 layers, 302 tensors, and a batch for it."""
+    import torch
+
+    layers = [layer for _ in range(150) for layer in (torch.nn.Linear(256, 256), torch.nn.ReLU())]
+    return torch.nn.Sequential(*layers, torch.nn.Linear(256, 10)), torch.randn(512, 256)
 
 
 @benchmark(repeats=1)
@@ -33,41 +44,49 @@ def watch(settings: Settings) -> Iterator[Row]:
         import torch
     except ImportError:
         raise Skipped("torch is not installed: ./scripts/setup examples") from None
-    model = network(1820)
-    optimizer = torch.optim.SGD(model.parameters(), 1e-3)
-    x, y = torch.randn(512, 1820), torch.randint(0, 10, (512,))
-    with Publisher("tcp://127.0.0.1:9", run="bench", mode="online", system="off") as publisher:
+    for what, (model, x) in (("4 layers", wide()), ("151 layers", deep())):
+        optimizer = torch.optim.SGD(model.parameters(), 1e-3)
+        y = torch.randint(0, 10, (len(x),))
+        with Publisher("tcp://127.0.0.1:9", run="bench", mode="online", system="off") as publisher:
+            step = steps_of(publisher, model, optimizer, x, y)
+            for every, log, target in RHYTHMS:
+                step(0)
+                ratios = []
+                for _ in range(settings.rounds(10)):
+                    usual = median(step(number) for number in range(BLOCK))
+                    publisher.watch(model, every=every, log=log)
+                    first, *others = [step(number) for number in range(BLOCK)]
+                    if every == 1:
+                        others = [*others, first]
+                    publisher.unwatch()
+                    each = median(others)
+                    # Of a hundred steps one is measured: the first of its block.
+                    ratios.append((each + (first - each) * (every > 1) / every) / usual)
+                yield Row(
+                    f"a step of 10 million parameters in {what}, {log} every {every}, "
+                    "against without",
+                    median(ratios),
+                    "x",
+                    target=target,
+                )
 
-        def step(number: int) -> float:
-            began = time.perf_counter()
-            loss = torch.nn.functional.cross_entropy(model(x), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            publisher.send({"loss": loss}, step=number)
-            return time.perf_counter() - began
 
-        step(0)
-        for every, log, target in ((1, "norms", 1.03), (100, "norms", None), (100, "all", None)):
-            plain: list[float] = []
-            watched: list[float] = []
-            for block in range(settings.rounds(20)):
-                plain += [step(number) for number in range(BLOCK)]
-                publisher.watch(model, every=every, log=log)
-                watched += [step(number) for number in range(BLOCK)]
-                publisher.unwatch()
-                del block
-            # Every block measures its first step: of a hundred, ten times as many as it would.
-            each = sum(watched) / len(watched) if every > 1 else median(watched)
-            usual = sum(plain) / len(plain) if every > 1 else median(plain)
-            if every > 1:
-                each = usual + (each - usual) * BLOCK / every
-            yield Row(
-                f"a step of 10 million parameters, {log} every {every}, against without",
-                each / usual,
-                "x",
-                target=target,
-            )
+def steps_of(
+    publisher: Publisher, model: Any, optimizer: Any, x: torch.Tensor, y: torch.Tensor
+) -> Callable[[int], float]:
+    """Return what makes a step of a training, and returns its seconds."""
+    import torch
+
+    def step(number: int) -> float:
+        began = time.perf_counter()
+        loss = torch.nn.functional.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        publisher.send({"loss": loss}, step=number)
+        return time.perf_counter() - began
+
+    return step
 
 
 @benchmark(repeats=3)

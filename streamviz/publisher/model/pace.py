@@ -35,4 +35,4 @@ class Pace:
                 # A training that is resumed begins far from 0.
                 self._rate = rate if self._sent >= 0 else min(rate, 1.0)
             self._sent, self._count = sent, count
-        return sent + 1 + int(self._rate * (count - self._count))
+        return sent + 1 + int(self._rate * max(count - self._count, 0))

@@ -5,15 +5,16 @@ Law: no element is read here, so no device is waited for; half precision is summ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from math import gcd
 from typing import Any
 
-__all__ = ["SAMPLE", "activation_of", "flat_of", "has_values", "local", "norms_of", "samples_of"]
+__all__ = ["SAMPLE", "Activations", "flat_of", "has_values", "local", "norms_of", "samples_of"]
 
 SAMPLE = 4096
-"""Elements of a parameter by which the size of its update and the zeros of its gradient are told:
-a share of zeros is right to about a hundredth."""
+"""Elements by which updates, shares of zeros and deviations are told: both are right to about a
+hundredth."""
 
 
 def local(tensor: Any) -> Any:
@@ -62,36 +63,68 @@ def _norm(torch: Any, tensor: Any) -> Any:
     return torch.linalg.vector_norm(tensor.float())
 
 
+@functools.lru_cache(maxsize=4096)
+def _stride(size: int) -> int:
+    """Return of how many elements one is taken."""
+    stride = max(-(-size // SAMPLE), 1)
+    # With a common divisor it would see the same few columns of every row.
+    while gcd(stride, size) > 1:
+        stride += 1
+    return stride
+
+
+def _sample_of(torch: Any, tensor: Any) -> Any:
+    """Return at most :data:`SAMPLE` elements, ``float32`` on the device; maybe a view of them."""
+    part = flat_of(tensor)[:: _stride(tensor.numel())]
+    return part if part.dtype is torch.float32 else part.float()
+
+
 def samples_of(torch: Any, tensors: Sequence[Any]) -> tuple[Any, list[int]]:
     """Return at most :data:`SAMPLE` elements of each tensor, evenly spread, one after the other.
 
     Args:
         torch: The module.
-        tensors: On one device; with each of the same sizes the same elements are taken.
+        tensors: On one device; of the same sizes the same elements are taken each time.
 
     Returns:
         A copy of theirs, ``float32[sum of sizes]`` on the device, and the sizes.
     """
-    views = []
-    for one in tensors:
-        stride = max(one.numel() // SAMPLE, 1)
-        # With a common divisor it would see the same few columns of every row.
-        while gcd(stride, one.numel()) > 1:
-            stride += 1
-        part = flat_of(one)[::stride]
-        views.append(part if part.dtype is torch.float32 else part.float())
+    views = [_sample_of(torch, one) for one in tensors]
     return torch.cat(views), [int(view.numel()) for view in views]
 
 
-def activation_of(torch: Any, tensor: Any) -> Any:
-    """Return mean, standard deviation and share of zeros, ``float32[3]`` on the device."""
-    known = tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
-    if known.device.type == "cpu":
-        # A tenth of the time of var_mean there, and as exact: the mean goes first.
-        mean = known.mean()
-        deviation = torch.linalg.vector_norm(known - mean) / known.numel() ** 0.5
-    else:
-        variance, mean = torch.var_mean(known, correction=0)
-        deviation = variance.sqrt()
-    zeros = 1 - torch.count_nonzero(tensor).float() / tensor.numel()
-    return torch.stack([mean.float(), deviation.float(), zeros])
+class Activations:
+    """Mean, standard deviation and share of zeros of many tensors, told together.
+
+    The mean is of all elements, so that one that is not finite is seen; the others are of a sample.
+    """
+
+    def __init__(self, torch: Any) -> None:
+        self._torch = torch
+        self._found: dict[tuple[Any, int], tuple[list[str], list[Any], list[Any]]] = {}
+
+    def add(self, name: str, tensor: Any) -> None:
+        """Read a tensor now: by the time it is told it may be gone, or another."""
+        torch = self._torch
+        sample = _sample_of(torch, tensor)
+        if sample.dtype is tensor.dtype:
+            sample = sample.clone()
+        if tensor.dtype is torch.float64:
+            mean = tensor.mean().float()
+        else:
+            mean = tensor.mean(dtype=torch.float32)
+        key = (tensor.device, int(sample.numel()))
+        names, means, samples = self._found.setdefault(key, ([], [], []))
+        names.append(name)
+        means.append(mean)
+        samples.append(sample)
+
+    def rows(self) -> Iterator[tuple[str, list[str], Any]]:
+        """Yield kinds, names and ``float32[n]`` on a device for all that was read."""
+        torch = self._torch
+        for (_, size), (names, means, samples) in self._found.items():
+            rows = torch.stack(samples)
+            away = rows - rows.mean(1, keepdim=True)
+            yield "act_mean", names, torch.stack(means)
+            yield "act_std", names, torch.linalg.vector_norm(away, dim=1) / size**0.5
+            yield "act_zero", names, (rows == 0).float().mean(1)

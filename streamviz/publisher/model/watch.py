@@ -23,7 +23,7 @@ from streamviz.publisher.model.pace import Pace
 from streamviz.publisher.model.parts import MOST_LAYERS, ROOT, layers_of, parameters_of
 from streamviz.publisher.model.readings import Drawn, Readings, Told
 from streamviz.publisher.model.statistics import (
-    activation_of,
+    Activations,
     has_values,
     local,
     norms_of,
@@ -39,10 +39,9 @@ _PASSES_ALONE = 200
 
 @dataclass(slots=True)
 class _Part:
-    """Tensors of one device of which the update is to be told."""
+    """Parameters of one device whose update is to be told, with a sample of what they were."""
 
     names: list[str]
-    tensors: list[Any]
     before: Any
     sizes: list[int]
 
@@ -87,6 +86,7 @@ class ModelWatch:
         self._moved: list[_Part] = []
         self._passing, self._stepping = Readings(), Readings()
         """What was found in the pass, and in the step, under way."""
+        self._activations = Activations(torch)
         self._passes = 0
         self._steps = 0
         """Of the optimizer that has made most."""
@@ -122,6 +122,7 @@ class ModelWatch:
         handles, self._handles = (*self._handles, *self._for_now), []
         self._for_now, self._moved = [], []
         self._passing, self._stepping = Readings(), Readings()
+        self._activations = Activations(self._torch)
         self._mine = WeakKeyDictionary()
         for handle in handles:
             handle.remove()
@@ -197,16 +198,16 @@ class ModelWatch:
         if not has_values(self._torch, tensor):
             return
         if self._norms:
-            kinds = ("act_mean", "act_std", "act_zero")
-            measured = activation_of(self._torch, tensor)
-            self._passing.add([f"watch/{kind}/{name}" for kind in kinds], measured)
+            self._activations.add(name, tensor)
         if self._histograms:
             self._passing.add_bins(f"activations/{name}", binned(self._torch, tensor))
 
     def _after_forward(self, *_: object) -> None:
         if self._for_now:
-            readings, self._passing = self._passing, Readings()
+            readings, activations = self._passing, self._activations
             self._let_layers_go()
+            for kind, names, vector in activations.rows():
+                readings.add([f"watch/{kind}/{name}" for name in names], vector)
             place = self._pace.step(self._steps) if self._place is None else self._place
             readings.tell(self._torch, self._told, self._drawn, place)
 
@@ -215,7 +216,7 @@ class ModelWatch:
             handles, self._for_now = self._for_now, []
             for handle in handles:
                 handle.remove()
-            self._passing = Readings()
+            self._passing, self._activations = Readings(), Activations(self._torch)
             self._seen = set()
 
     # -- parameters and gradients ----------------------------------------------------------
@@ -223,21 +224,27 @@ class ModelWatch:
     def _before_step(self, optimizer: Any, *_: object) -> None:
         self._moved = []
         mine = self._of(optimizer)
-        if not mine or self._counts.get(optimizer, 0) % self._every or self._cannot_look():
+        if not mine or self._count_of(optimizer) % self._every or self._cannot_look():
             return
         values = self._usable((name, one) for name, one in mine)
         graded = self._usable((name, one.grad) for name, one in mine)
         readings = self._stepping = Readings()
+        # A fused optimizer is handed gradients that are scaled still, and by how much.
+        scale = getattr(optimizer, "grad_scale", None)
         if self._norms:
             for kind, found in (("grad_norm", graded), ("param_norm", values)):
                 for names, tensors in _by_device(found):
-                    called = [f"watch/{kind}/{name}" for name in names]
-                    readings.add(called, norms_of(self._torch, tensors))
+                    norms = norms_of(self._torch, tensors)
+                    if kind == "grad_norm":
+                        norms = _unscaled(norms, scale)
+                    readings.add([f"watch/{kind}/{name}" for name in names], norms)
             self._sample(graded, values)
         if self._histograms:
-            for kind, found in (("gradients", graded), ("parameters", values)):
-                for name, tensor in found:
-                    readings.add_bins(f"{kind}/{name}", binned(self._torch, tensor))
+            for name, tensor in graded:
+                unscaled = _unscaled(tensor, scale)
+                readings.add_bins(f"gradients/{name}", binned(self._torch, unscaled))
+            for name, tensor in values:
+                readings.add_bins(f"parameters/{name}", binned(self._torch, tensor))
 
     def _sample(self, graded: list[tuple[str, Any]], values: list[tuple[str, Any]]) -> None:
         """Read the zeros of gradients, and remember what the step is going to change."""
@@ -254,26 +261,38 @@ class ModelWatch:
         # Of what gets no gradient there is no update to be told.
         moving = {name for name, _ in graded}
         for names, tensors in _by_device([one for one in values if one[0] in moving]):
-            self._moved.append(_Part(names, tensors, *samples_of(torch, tensors)))
+            self._moved.append(_Part(names, *samples_of(torch, tensors)))
 
     def _after_step(self, optimizer: Any, *_: object) -> None:
-        if not self._of(optimizer):
+        mine = self._of(optimizer)
+        if not mine:
             return
         moved, self._moved = self._moved, []
-        count = self._counts[optimizer] = self._counts.get(optimizer, 0) + 1
-        place = self._pace.step(self._steps) if self._place is None else self._place
-        self._steps = max(self._steps, count)
+        held = dict(mine) if moved else {}
+        count = self._count_of(optimizer)
+        # The earlier: a send may come between the pass and the step, and another optimizer's step
+        # before the pass.
+        place = self._pace.step(count)
+        if self._place is not None:
+            place = min(place, self._place)
         self._place = None
+        self._counts[optimizer] = count + 1
+        self._steps = max(self._steps, count + 1)
         readings, self._stepping = self._stepping, Readings()
         torch = self._torch
         for part in moved:
-            after = samples_of(torch, part.tensors)[0]
+            after = samples_of(torch, [local(held[name]) for name in part.names])[0]
             size = norms_of(torch, part.before.split(part.sizes))
             change = norms_of(torch, after.sub_(part.before).split(part.sizes))
             # A parameter that was all zeros has no ratio: 0/0 would be told as NaN.
             ratio = torch.where(size > 0, change / size, 0.0)
             readings.add([f"watch/update_ratio/{name}" for name in part.names], ratio)
         readings.tell(torch, self._told, self._drawn, place)
+
+    def _count_of(self, optimizer: Any) -> int:
+        """Return the steps of an optimizer; one that takes over later goes on from where it is."""
+        first = 0 if self._steps <= 1 else self._steps
+        return self._counts.get(optimizer, first)
 
     def _usable(self, named: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
         parts = [(name, local(one)) for name, one in named if one is not None]
@@ -300,6 +319,12 @@ class ModelWatch:
 
 def _too_many(found: int, what: str, which: str) -> str:
     return f"the model has {found} {what}; the {which} {MOST_LAYERS} are watched"
+
+
+def _unscaled(tensor: Any, scale: Any) -> Any:
+    if scale is None:
+        return tensor
+    return tensor / (scale.to(tensor.device, non_blocking=True) if hasattr(scale, "to") else scale)
 
 
 def _by_device(named: Sequence[tuple[str, Any]]) -> list[tuple[list[str], list[Any]]]:

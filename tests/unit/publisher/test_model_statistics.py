@@ -21,7 +21,7 @@ from streamviz.publisher.model import histograms as module
 from streamviz.publisher.model.histograms import BINS, binned
 from streamviz.publisher.model.statistics import (
     SAMPLE,
-    activation_of,
+    Activations,
     flat_of,
     norms_of,
     samples_of,
@@ -137,13 +137,36 @@ def test_a_sample_sees_every_column() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 def test_an_activation_far_from_zero_keeps_its_deviation(dtype: str) -> None:
     """The deviation of what lies around 1,000 is right, as is the share of zeros."""
-    values: Any = torch.randn(10_000, generator=torch.Generator().manual_seed(0)) + 1000
-    values[:2500] = 0
+    values: Any = torch.randn(4_000, generator=torch.Generator().manual_seed(0)) + 1000
+    values[:1000] = 0
     values = values.to(getattr(torch, dtype))
-    known = values.double()
+    known = values.double().clone()
+    found = Activations(torch)
+    found.add("first", values)
+    found.add("second", values * 2)
+    values.zero_()  # as a layer in place would
 
-    mean, deviation, zeros = activation_of(torch, values).tolist()
+    told = {kind: (names, vector.tolist()) for kind, names, vector in found.rows()}
 
-    assert mean == pytest.approx(float(known.mean()), rel=1e-4)
-    assert deviation == pytest.approx(float(known.std(correction=0)), rel=1e-4)
-    assert zeros == pytest.approx(0.25)
+    assert {tuple(names) for names, _ in told.values()} == {("first", "second")}
+    mean, deviation = float(known.mean()), float(known.std(correction=0))
+    assert told["act_mean"][1] == pytest.approx([mean, 2 * mean], rel=1e-4)
+    assert told["act_std"][1] == pytest.approx([deviation, 2 * deviation], rel=1e-4)
+    assert told["act_zero"][1] == pytest.approx([0.25, 0.25])
+
+
+def test_one_bad_element_of_many_is_seen() -> None:
+    """What is sampled is the deviation, not whether all is well; the sample is near the whole."""
+    values = torch.randn(500, 1000, generator=torch.Generator().manual_seed(0)).relu()
+    bad = values.clone()
+    bad[123, 45] = math.nan
+    found = Activations(torch)
+    found.add("good", values)
+    found.add("bad", bad)
+
+    told = {kind: vector.tolist() for kind, _, vector in found.rows()}
+
+    assert math.isnan(told["act_mean"][1])
+    assert told["act_mean"][0] == pytest.approx(float(values.mean()), rel=1e-4)
+    assert told["act_std"][0] == pytest.approx(float(values.std()), rel=0.05)
+    assert told["act_zero"][0] == pytest.approx(0.5, abs=0.03)

@@ -301,22 +301,36 @@ def test_a_layer_that_is_called_again_is_told_once() -> None:
     assert not seen.failures
 
 
-def test_gradients_are_read_unscaled() -> None:
-    """With a scaler they are what the optimizer gets; a step that it skips is none."""
+@pytest.mark.parametrize("fused", [False, True])
+def test_gradients_are_read_unscaled(fused: bool) -> None:  # noqa: FBT001 - a parameter
+    """With a scaler they are what the optimizer makes of them, also where it unscales by itself."""
     model = model_of()
-    seen, _ = watched(model, log="norms")
+    seen, _ = watched(model)
+    optimizer = torch.optim.SGD(model.parameters(), 0.0, fused=fused)
+    scaler: Any = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    loss = model.eval()(torch.ones(4, 6)).square().sum()
+    [grad] = torch.autograd.grad(loss, [model[0].weight], retain_graph=True)
+    scaler.scale(loss).backward()
+    scaler.step(optimizer)
+
+    assert seen.numbers["watch/grad_norm/0.weight"] == pytest.approx([float(grad.norm())])
+    assert seen.bins["gradients/0.weight"][0][65] == pytest.approx(float(grad.max()))
+
+
+def test_a_step_that_the_scaler_skips_is_none() -> None:
+    """It is not measured, and the next one is."""
+    model = model_of()
+    seen, _ = watched(model, every=2, log="norms")
     optimizer = torch.optim.SGD(model.parameters(), 0.0)
     scaler: Any = torch.amp.GradScaler("cpu", init_scale=1024.0)
-    for factor in (float("inf"), 1.0):
+    for factor in (float("inf"), 1.0, 1.0):
         optimizer.zero_grad()
         scaler.scale(model(torch.ones(4, 6)).square().sum() * factor).backward()
-        scaled = float(model[0].weight.grad.norm())
         scaler.step(optimizer)
         scaler.update()
 
-    [norm] = seen.numbers["watch/grad_norm/0.weight"]
-    # The scale was halved by the step that was skipped.
-    assert norm == pytest.approx(scaled / 512, rel=1e-4)
+    assert len(seen.numbers["watch/grad_norm/0.weight"]) == 1
+    assert len(seen.numbers["watch/act_mean/0"]) == 1
 
 
 def test_parameters_that_came_later_are_watched() -> None:
