@@ -52,16 +52,19 @@ def watch(settings: Settings) -> Iterator[Row]:
             for every, log, target in RHYTHMS:
                 step(0)
                 ratios = []
-                for _ in range(settings.rounds(10)):
-                    usual = median(step(number) for number in range(BLOCK))
-                    publisher.watch(model, every=every, log=log)
-                    first, *others = [step(number) for number in range(BLOCK)]
-                    if every == 1:
-                        others = [*others, first]
-                    publisher.unwatch()
-                    each = median(others)
+                for turn in range(settings.rounds(10)):
+                    times: dict[bool, list[float]] = {}
+                    # Now the one first, now the other: neither always has the warmer machine.
+                    for is_watched in (turn % 2 == 0, turn % 2 == 1):
+                        if is_watched:
+                            publisher.watch(model, every=every, log=log)
+                        times[is_watched] = [step(number) for number in range(BLOCK)]
+                        publisher.unwatch()
+                    first, *others = times[True]
+                    each = median(times[True] if every == 1 else others)
                     # Of a hundred steps one is measured: the first of its block.
-                    ratios.append((each + (first - each) * (every > 1) / every) / usual)
+                    each += (first - each) * (every > 1) / every
+                    ratios.append(each / median(times[False]))
                 yield Row(
                     f"a step of 10 million parameters in {what}, {log} every {every}, "
                     "against without",

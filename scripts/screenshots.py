@@ -28,6 +28,7 @@ from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from procs import ended
 
 import streamviz
 
@@ -264,15 +265,8 @@ def _running(
             "PYTHONUNBUFFERED": "1",
         },
     )
-    try:
+    with ended(process):
         yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 # -- pictures -------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from streamviz.views.access import Refusal
 from streamviz.views.payload_bodies import histogram_of
 from streamviz.views.payloads import RunItemsHandler
 from streamviz.views.ranks import parse_ranks
-from streamviz.wire.payloads import HISTOGRAM
+from streamviz.wire.kinds import HISTOGRAM
 
 if TYPE_CHECKING:
     from streamviz.store import Item

@@ -21,16 +21,8 @@ from streamviz.views.foreign_bokeh import harmless
 from streamviz.views.foreign_plotly import drawable
 from streamviz.views.markdown import html_of
 from streamviz.wire.bodies import json_body, read_body
-from streamviz.wire.payloads import (
-    CHART,
-    FIGURE,
-    HISTOGRAM,
-    IMAGE,
-    KINDS,
-    TEXT,
-    read_document,
-    sayable,
-)
+from streamviz.wire.kinds import CHART, FIGURE, HISTOGRAM, IMAGE, KINDS, TEXT
+from streamviz.wire.payloads import read_document, sayable
 
 if TYPE_CHECKING:
     from streamviz.store import Item

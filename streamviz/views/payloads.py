@@ -16,7 +16,7 @@ from streamviz.views.access import Refusal
 from streamviz.views.api import QueryHandler
 from streamviz.views.items import read_items
 from streamviz.views.payload_bodies import media_of, told_body
-from streamviz.wire.payloads import is_payload
+from streamviz.wire.kinds import is_payload
 
 if TYPE_CHECKING:
     from streamviz.store import Item

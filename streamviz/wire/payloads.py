@@ -10,48 +10,8 @@ import math
 from collections.abc import Mapping
 
 from streamviz.errors import DecodeError
-from streamviz.wire.kinds import (
-    CHART,
-    FIGURE,
-    GRAPH,
-    HISTOGRAM,
-    HPARAMS,
-    IMAGE,
-    KINDS,
-    LAYOUT,
-    OTHER,
-    PR_CURVE,
-    PROFILE,
-    TABLE,
-    TENSOR,
-    TEXT,
-    Limit,
-    is_payload,
-    limit_of,
-)
 
-__all__ = [
-    "CHART",
-    "FIGURE",
-    "GRAPH",
-    "HISTOGRAM",
-    "HPARAMS",
-    "IMAGE",
-    "KINDS",
-    "LAYOUT",
-    "OTHER",
-    "PROFILE",
-    "PR_CURVE",
-    "TABLE",
-    "TENSOR",
-    "TEXT",
-    "Limit",
-    "document_body",
-    "is_payload",
-    "limit_of",
-    "read_document",
-    "sayable",
-]
+__all__ = ["document_body", "read_document", "sayable"]
 
 _DOCUMENT = "json"
 _MAX_DEPTH = 64

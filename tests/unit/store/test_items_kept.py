@@ -12,7 +12,7 @@ from streamviz.counters import Counters
 from streamviz.errors import UnknownSeries
 from streamviz.store.items import ITEM_NAMES, ITEMS_BYTES
 from streamviz.store.store import Store
-from streamviz.wire.payloads import KINDS, OTHER
+from streamviz.wire.kinds import KINDS, OTHER
 
 ITEMS_PER_NAME = KINDS["mark"].kept
 
