@@ -73,3 +73,6 @@ def test_ten_thousand_metrics_are_a_page_like_any_other(
         cards = viewer.page.locator(".card").count()
         more.click()
         wait_until(lambda: viewer.page.locator(".card").count() > cards, "more are made")
+    # Nor does the end of the run, or anything else there is to say, hide what was not kept.
+    wait_until(lambda: words.inner_text().startswith("done"), "the run is over")
+    assert "too many metric names" in words.inner_text()

@@ -1,4 +1,5 @@
-// The one line above the charts: what is wrong, if anything is, and else how things stand.
+// The one line above the charts: what is wrong, if anything is, and else how things stand. The most
+// urgent comes first; that values are not kept is said behind it and never left out for it.
 
 import { age, isolated, plural, whole } from "./format.js";
 
@@ -9,7 +10,7 @@ const PROCESSES_AT_MOST = 3;
 const FULL = 0.97;
 
 /**
- * The most urgent thing to say.
+ * What to say, the most urgent first.
  * @param {object} facts
  * @param {import("./link.js").LinkState} facts.link
  * @param {number} facts.lostFor seconds
@@ -31,6 +32,18 @@ export function notice({ link, lostFor, refusal, paused, newSteps, status, since
   if (link === "lost" && refusal) return { tone: "amber", text: `▲ not live: ${refusal}` };
   if (link === "lost") return { tone: "red", text: `▲ connection lost ${age(lostFor)} ago, trying again` };
   if (link === "connecting" || !status) return { tone: "", text: "connecting" };
+  const urgent = standing({ paused, newSteps, status, sinceStatus, workers, duplicates, started, lastTime, hasMetrics, alert });
+  if (overflow.length === 0) return urgent;
+  const lost = `▲ too many metric names: the values of others are counted, not kept, such as ${overflow.map(isolated).join(", ")}`;
+  return { tone: ["", "note"].includes(urgent.tone) ? "amber" : urgent.tone, text: urgent.text ? `${urgent.text} · ${lost}` : lost };
+}
+
+/**
+ * How the run and its server stand, in one sentence.
+ * @param {Pick<Parameters<typeof notice>[0], "paused"|"newSteps"|"status"|"sinceStatus"|"workers"|"duplicates"|"started"|"lastTime"|"hasMetrics"|"alert">} facts
+ * @returns {Notice}
+ */
+function standing({ paused, newSteps, status, sinceStatus, workers, duplicates, started, lastTime, hasMetrics, alert }) {
   const trouble = disk(status.journal, sinceStatus);
   if (trouble) return trouble;
   if (paused) return { tone: "note", text: newSteps > 0 ? `paused, ${whole(newSteps)} new` : "paused" };
@@ -54,9 +67,6 @@ export function notice({ link, lostFor, refusal, paused, newSteps, status, since
   if (silent.length > 0) return { tone: "amber", text: `▲ ${plural(silent.length, "rank")} silent${named(silent, ["stale", "gone", "failed"], ": ")}` };
   if (status.memory_allowed > 0 && status.memory_used / status.memory_allowed >= FULL) {
     return { tone: "amber", text: "▲ memory is full: the finest of the oldest data is being thinned out, extremes stay" };
-  }
-  if (overflow.length > 0) {
-    return { tone: "amber", text: `▲ too many metric names: the values of others are counted, not kept, such as ${overflow.map(isolated).join(", ")}` };
   }
   if (status.run && !hasMetrics) return { tone: "", text: "connected, waiting for the first numbers" };
   return { tone: "", text: "" };
