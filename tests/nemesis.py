@@ -12,9 +12,10 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
-from serving import ServerProcess
+from serving import Connect, ServerProcess
 
 __all__ = ["Nemesis"]
 
@@ -34,6 +35,8 @@ class Nemesis:
         *arguments: str,
         seed: int = 0,
         ingest: str = "tcp://127.0.0.1:0",
+        prefix: Sequence[str] = (),
+        connect: Connect | None = None,
     ) -> None:
         """Start the first server.
 
@@ -42,7 +45,10 @@ class Nemesis:
             arguments: More for ``serve``.
             seed: Decides what happens when.
             ingest: Where the server listens; port 0 picks one for all time.
+            prefix: What to start it through, such as ``ip netns exec NAME``.
+            connect: Opens connections to it, if its loopback is not this process's.
         """
+        self._prefix, self._connect = prefix, connect
         kept = ("--no-record",) if data is None else ("--data-dir", str(data))
         self._arguments = (*kept, *arguments)
         self._chance = random.Random(seed)
@@ -50,13 +56,13 @@ class Nemesis:
         self.kills = self.stops = 0
         self.endpoint = ingest
         self._process = self._start()
-        self.server = ServerProcess.of(self._process)
+        self.server = ServerProcess.of(self._process, self._connect)
         self.endpoint = self.server.ingest
 
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [
-                *(sys.executable, "-m", "streamviz", "serve", "--port", "0"),
+                *(*self._prefix, sys.executable, "-m", "streamviz", "serve", "--port", "0"),
                 *("--ingest", self.endpoint, *self._arguments),
             ],
             stdout=subprocess.PIPE,
@@ -80,7 +86,7 @@ class Nemesis:
                 self.kill()
                 self.start(at_once=self._chance.random() < 0.25)
         if self.server.process is not self._process:
-            self.server = ServerProcess.of(self._process)
+            self.server = ServerProcess.of(self._process, self._connect)
 
     def stop(self, seconds: float) -> None:
         """Let the server stand still for so long."""
@@ -105,7 +111,7 @@ class Nemesis:
         """Start the next server, and wait until it listens, or let what follows come sooner."""
         self._process = self._start()
         if not at_once:
-            self.server = ServerProcess.of(self._process)
+            self.server = ServerProcess.of(self._process, self._connect)
 
     def end(self) -> None:
         """Let the server end."""

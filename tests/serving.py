@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,9 +18,11 @@ from typing import Any, TypeVar
 
 from streamviz.clock import monotonic_time
 
-__all__ = ["ServerProcess", "wait_until"]
+__all__ = ["Connect", "ServerProcess", "wait_until"]
 
 T = TypeVar("T")
+Connect = Callable[[tuple[str, int], float], socket.socket]
+"""Opens a connection to a host and port, within so many seconds."""
 
 DEADLINE_S = 20.0
 _POLL_S = 0.02
@@ -39,6 +42,8 @@ def wait_until(answer: Callable[[], T | None], what: str, deadline_s: float = DE
 
 class ServerProcess:
     """``streamviz serve`` on free ports of loopback, in memory only unless told otherwise."""
+
+    _connect: Connect | None = None
 
     def __init__(
         self,
@@ -62,9 +67,15 @@ class ServerProcess:
         )
 
     @classmethod
-    def of(cls, process: subprocess.Popen[str]) -> ServerProcess:
-        """Take over a process that says where its page is, as ``serve`` does."""
+    def of(cls, process: subprocess.Popen[str], connect: Connect | None = None) -> ServerProcess:
+        """Take over a process that says where its page is, as ``serve`` does.
+
+        Args:
+            process: It.
+            connect: Opens connections to it, if its loopback is not this process's.
+        """
         server = cls.__new__(cls)
+        server._connect = connect
         server._listen(process)
         return server
 
@@ -111,6 +122,8 @@ class ServerProcess:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         # Closed also when the server is taken away in the middle of its answer.
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+            if self._connect is not None:
+                connection.sock = self._connect(("127.0.0.1", self.port), 10)
             connection.request("GET", target, headers=headers)
             return json.loads(connection.getresponse().read())
 

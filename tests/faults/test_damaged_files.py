@@ -151,9 +151,10 @@ def test_any_byte_of_a_small_file_may_change(
     """Whichever byte that holds something changes: opened, true, and what is missing is said."""
     truth = make(place / "small", 40)
     data = truth.files["run.db"]
-    offsets = [at for at, byte in enumerate(data) if byte]
-    # What holds nothing is all alike: a hundred places of it are enough.
-    offsets += random.Random(1).sample([at for at, byte in enumerate(data) if not byte], 100)
+    # Every third: all kinds of records are met many times over, in a third of the time.
+    offsets = [at for at, byte in enumerate(data) if byte][::3]
+    # What holds nothing is all alike: some places of it are enough.
+    offsets += random.Random(1).sample([at for at, byte in enumerate(data) if not byte], 30)
 
     missing = [truth.check(truth.lay(place / "flip", flipped(data, at))) for at in sorted(offsets)]
 

@@ -8,24 +8,30 @@ from pathlib import Path
 
 import pytest
 from badwire import BadWire
-from farhost import FarHost
 from nemesis import Nemesis
 from serving import ServerProcess, wait_until
+from twohosts import TwoHosts
 from witness import Fleet, judge
 
 from streamviz.clock import monotonic_time
 
-needs_a_far_host = pytest.mark.skipif(bool(FarHost.why_not()), reason=FarHost.why_not())
+needs_two_hosts = pytest.mark.skipif(bool(TwoHosts.why_not()), reason=TwoHosts.why_not())
 
 CUT_S, BACK_S = 12.0, 15.0
 """How long the cable is out, and within what time everything flows again."""
 
 
 @pytest.fixture
-def far() -> Iterator[FarHost]:
-    """Another host."""
-    with FarHost() as host:
-        yield host
+def hosts() -> Iterator[TwoHosts]:
+    """The server's host and another."""
+    with TwoHosts() as two:
+        yield two
+
+
+def enemy(hosts: TwoHosts, data: Path) -> Nemesis:
+    """Start a server on its host."""
+    ingest = f"tcp://{hosts.address}:0"
+    return Nemesis(data, ingest=ingest, prefix=hosts.near, connect=hosts.connect)
 
 
 def rows_received(nemesis: Nemesis) -> int:
@@ -40,24 +46,24 @@ def wait_for_rows(nemesis: Nemesis, more_than: int) -> float:
     return monotonic_time() - began
 
 
-@needs_a_far_host
+@needs_two_hosts
 def test_a_cable_is_pulled_and_a_host_dies(
-    far: FarHost, tmp_path: Path, outcome: Callable[[int, str], None]
+    hosts: TwoHosts, tmp_path: Path, outcome: Callable[[int, str], None]
 ) -> None:
     """Nothing is lost by twelve seconds without a cable, nor by a server that dies meanwhile."""
-    nemesis = Nemesis(tmp_path / "data", ingest=f"tcp://{far.near}:0")
-    fleet = Fleet(nemesis.endpoint, tmp_path, ranks=2, hz=100, prefix=far.prefix)
+    nemesis = enemy(hosts, tmp_path / "data")
+    fleet = Fleet(nemesis.endpoint, tmp_path, ranks=2, hz=100, prefix=hosts.far)
     try:
         resumed = []
         for host_dies in (False, True):
             wait_for_rows(nemesis, 50)
-            far.pull()
+            hosts.pull()
             if host_dies:
                 nemesis.kill()
                 nemesis.start()
             threading.Event().wait(CUT_S)
             before = rows_received(nemesis)
-            far.plug()
+            hosts.plug()
             resumed.append(wait_for_rows(nemesis, before))
         said = fleet.finish()
         verdict = judge(fleet, nemesis.server, tmp_path / "data")
@@ -75,18 +81,18 @@ def test_a_cable_is_pulled_and_a_host_dies(
     )
 
 
-@needs_a_far_host
+@needs_two_hosts
 def test_a_narrow_link_costs_the_training_nothing(
-    far: FarHost, tmp_path: Path, outcome: Callable[[int, str], None]
+    hosts: TwoHosts, tmp_path: Path, outcome: Callable[[int, str], None]
 ) -> None:
     """With more to say than the link takes, ``send`` goes on; later all of it is there."""
-    nemesis = Nemesis(tmp_path / "data", ingest=f"tcp://{far.near}:0")
-    far.narrow("1mbit")
-    fleet = Fleet(nemesis.endpoint, tmp_path, ranks=4, hz=1500, prefix=far.prefix)
+    nemesis = enemy(hosts, tmp_path / "data")
+    hosts.narrow("1mbit")
+    fleet = Fleet(nemesis.endpoint, tmp_path, ranks=4, hz=1500, prefix=hosts.far)
     try:
         threading.Event().wait(4.0)
         behind = sum(rows.size for rows in fleet.offered()) - rows_received(nemesis)
-        far.widen()
+        hosts.widen()
         said = fleet.finish()
         verdict = judge(fleet, nemesis.server, tmp_path / "data")
     finally:
