@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from streamviz.ingest.liveness import WorkerState, run_state
 
@@ -59,9 +60,13 @@ class WorkerInfo:
     """Its coordinate on each axis of the parallel layout, as far as it says."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """One training job."""
+    """One training job.
+
+    What follows from its workers is worked out once, when it is first asked for: of a fleet of
+    thousands that costs milliseconds, and a page's report asks for most of it several times.
+    """
 
     run: str
     started: float
@@ -72,7 +77,7 @@ class RunInfo:
     """What its ranks say of the training besides numbers: ``replicated``, ``total_steps``,
     ``samples_per_step``, ``tokens_per_step``, ``flops_per_step``, ``peak_flops``."""
 
-    @property
+    @cached_property
     def current(self) -> tuple[WorkerInfo, ...]:
         """The latest attempt of every rank, by rank."""
         latest: dict[int, WorkerInfo] = {}
@@ -82,28 +87,28 @@ class RunInfo:
                 latest[worker.rank] = worker
         return tuple(latest[rank] for rank in sorted(latest))
 
-    @property
+    @cached_property
     def attempts(self) -> int:
         """How many attempts were seen."""
         return len({worker.attempt for worker in self.workers})
 
-    @property
+    @cached_property
     def ranks_expected(self) -> int:
         """The largest world size that the newest attempt's workers named, at least those seen."""
         current = self.current
         return max([len(current), *(worker.world_size for worker in current)])
 
-    @property
+    @cached_property
     def ranks_live(self) -> int:
         """How many ranks are live now."""
         return sum(worker.state is WorkerState.LIVE for worker in self.current)
 
-    @property
+    @cached_property
     def state(self) -> WorkerState:
         """One word for the whole run."""
         return run_state([worker.state for worker in self.current])
 
-    @property
+    @cached_property
     def last_time(self) -> float:
         """Wall time of the last frame from any worker."""
         return max((worker.last_time for worker in self.workers), default=self.started)

@@ -229,12 +229,16 @@ class History:
     def _ask(self, run: str, answer: Callable[[Moment], _Answer]) -> _Answer | None:
         """Ask a run's file, once more after mending if it is damaged; ``None``: it is not there."""
         path = run_path(self.directory, run)
-        return self._ask_file(path, run, answer) if path.exists() else None
+        if not path.exists():
+            return None
+        return self._ask_file(path, None if self._pending is None else self._pending(run), answer)
 
     def _ask_file(
-        self, path: Path, run: str | None, answer: Callable[[Moment], _Answer]
+        self,
+        path: Path,
+        pending: Sequence[TableRows] | None,
+        answer: Callable[[Moment], _Answer],
     ) -> _Answer:
-        pending = None if run is None or self._pending is None else self._pending(run)
         with self._lock:
             mended = self._mended.get(path)
         try:
@@ -284,7 +288,8 @@ class History:
             held = self._summaries.get(path)
         if held is not None and held[0] == state:
             return held[1]
-        head = self._ask_file(path, None, lambda moment: moment.head)
+        # Without the rows of its journal, of which a run that is going on has many at any moment.
+        head = self._ask_file(path, (), lambda moment: moment.head)
         summary = RunSummary(
             run=head.run,
             started=head.started,

@@ -309,14 +309,17 @@ class Hub:
         stale = [
             view for view in self._views.values() if not view.reading and view.stale(self._store)
         ]
+        heavy: list[View] = []
+        done = True
         for view in sorted(stale, key=lambda view: view.refreshed_at):
             now = monotonic_time()
             if now - started > TICK_S:
-                return False
+                done = False
+                break
             try:
                 view.follow_workers(self._store, now)
                 if view.heavy and self._loop is not None:
-                    self._read_aside(view, now, self._loop)
+                    heavy.append(view)
                 else:
                     self._note_read(view, view.refresh(self._store, now))
             except UnknownSeries:
@@ -324,30 +327,54 @@ class Hub:
             except Exception:  # a fault in one view must not stop everybody's clock
                 log.exception(_FAULT, view.key)
                 self._drop(view)
-        return True
+        if heavy and self._loop is not None:
+            self._read_aside(heavy, self._loop)
+        return done
 
-    def _read_aside(self, view: View, now: float, loop: asyncio.AbstractEventLoop) -> None:
-        """Refresh a view on the reader thread, while the others go on at their pace."""
-        view.reading = True
-        job = loop.run_in_executor(self._reader, view.refresh, self._store, now)
+    def _read_aside(self, views: list[View], loop: asyncio.AbstractEventLoop) -> None:
+        """Refresh views on the reader thread, while the others go on at their pace.
 
-        def done(job: asyncio.Future[bool]) -> None:
-            view.reading = False
+        One job for all of them: going to and fro between the threads for each would cost as much
+        as a reading.
+        """
+        for view in views:
+            view.reading = True
+        job = loop.run_in_executor(self._reader, self._read_all, views)
+
+        def done(job: asyncio.Future[list[bool | Exception]]) -> None:
+            for view in views:
+                view.reading = False
             if job.cancelled() or self._loop is None:
                 return
-            try:
-                self._note_read(view, job.result())
-            except Exception:  # as above
-                log.exception(_FAULT, view.key)
-                self._drop(view)
-                return
-            if not any(other.reading for other in self._views.values()):
-                # The last of its tick: what was read goes out now, not with the next tick.
-                self._serve()
-            if view.stale(self._store) or any(viewer.waits for viewer in self._viewers):
+            # Those that there was no time for are stale still, and the first of the next tick.
+            for view, found in zip(views, job.result(), strict=False):
+                if isinstance(found, Exception):
+                    log.error(_FAULT, view.key, exc_info=found)
+                    self._drop(view)
+                else:
+                    self._note_read(view, found)
+            # What was read goes out now, not with the next tick.
+            self._serve()
+            if any(view.stale(self._store) for view in views) or any(
+                viewer.waits for viewer in self._viewers
+            ):
                 self._schedule()
 
         job.add_done_callback(done)
+
+    def _read_all(self, views: list[View]) -> list[bool | Exception]:
+        """Refresh views in turn for a while; return of each that was reached what came of it."""
+        started = monotonic_time()
+        found: list[bool | Exception] = []
+        for view in views:
+            now = monotonic_time()
+            if found and now - started > TICK_S:
+                break
+            try:
+                found.append(view.refresh(self._store, now))
+            except Exception as error:  # noqa: BLE001 - of one view; the loop tells of it
+                found.append(error)
+        return found
 
     def _note_read(self, view: View, changed: bool) -> None:  # noqa: FBT001 - refresh's answer
         if changed and view.key.stop is None and view.newest is not None:

@@ -51,7 +51,7 @@ class RunReport:
     name: str | None
     info: RunInfo | None
     version: object
-    """Differs whenever ``detail`` does."""
+    """Differs whenever ``detail`` does; the same object while it does not."""
     detail: str | None
     """The text of its structure; ``None`` when no run is meant."""
     status: str | None = None
@@ -160,10 +160,12 @@ class Reports:
             structure = -1
         states = [(one.rank, one.attempt, one.state, one.mesh) for one in info.workers]
         cut = self._store.usage().overflow_names.get(info.run, ())[:MAX_CUT_TOLD]
+        version: object
         version = (name, structure, states, info.facts, info.config, duplicates(info), cut)
         held = self._details.get(name)
         if held is not None and held.version == version:
-            detail = held.detail
+            # The same one, so that a viewer need not compare a thousand ranks to know it.
+            version, detail = held.version, held.detail
         else:
             metrics = self._store.metrics(info.run) if structure >= 0 else []
             detail = text_of("run", **run_detail(info, metrics), overflow=cut)

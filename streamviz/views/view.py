@@ -74,6 +74,9 @@ class LiveView:
         self._reset_version = 0
         self._history: deque[tuple[int, int]] = deque(maxlen=HISTORY)
         self._encoded: dict[tuple[int, bool], bytes] = {}
+        """Of the current version, by its first row and whether gaps are in it."""
+        self._chunks: dict[int, bytes] = {}
+        """The same, by the version that a viewer has: most have the one before."""
 
     # -- reading the store ---------------------------------------------------------------------
 
@@ -237,6 +240,7 @@ class LiveView:
         """Open a version whose rows differ from ``first_row`` on; ``None`` for a new start."""
         self.version += 1
         self._encoded.clear()
+        self._chunks.clear()
         if first_row is None:
             self._reset_version = self.version
             self._history.clear()
@@ -249,6 +253,12 @@ class LiveView:
         Args:
             since: The version the viewer has; 0 for none.
         """
+        held = self._chunks.get(since)
+        if held is None:
+            held = self._chunks[since] = self._chunk(since)
+        return held
+
+    def _chunk(self, since: int) -> bytes:
         tail = since >= self._reset_version and since > 0
         if tail and self._history and self._history[0][0] > since + 1:
             tail = False  # the history does not reach back that far
