@@ -493,6 +493,47 @@ def test_a_fault_in_one_view_leaves_the_others_alone(
     assert "could not be read" in caplog.text
 
 
+def test_views_of_many_ranks_are_read_beside_the_loop_and_fail_alone(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same holds of those that a thread reads: each is as the store has it, or is dropped."""
+    training = Training(store, 80)
+    training.go(5)
+
+    async def test() -> None:
+        hub = Hub(store, Roster(), Counters())
+        hub.start(asyncio.get_running_loop())
+        page = Page(hub)
+        keys = [page.view(view_id=i, points=1000 + i) for i in range(4)]
+        page.view(view_id=9, metric="lr", points=1000)
+        broken = next(view for view in hub._views.values() if view.key.metric == "lr")
+        broken._read = None  # type: ignore[method-assign, assignment]
+
+        async def shown() -> None:
+            while any(key not in page.screen.meta for key in keys) or hub.views > 4:
+                await asyncio.sleep(0.01)
+                page.ack()
+
+        await asyncio.wait_for(shown(), 20)
+        assert all(view.heavy for view in hub._views.values())
+        training.go(3)
+        hub.wake()
+
+        async def followed() -> None:
+            while any(len(page.screen.column(key, "x")) < 8 for key in keys):
+                await asyncio.sleep(0.01)
+                page.ack()
+
+        await asyncio.wait_for(followed(), 20)
+        for key in keys:
+            assert_shows_the_store(page, key, store)
+        assert page.last("refused")["id"] == 9
+        assert "could not be read" in caplog.text
+        hub.stop()
+
+    asyncio.run(test())
+
+
 def worker(rank: int, state: WorkerState = WorkerState.LIVE, **more: Any) -> WorkerInfo:
     """Build a worker's snapshot."""
     fields: dict[str, Any] = {
