@@ -201,7 +201,9 @@ class Hub:
                 ingest=self.ingest_endpoint,
             )
         )
-        self._reports.renew()
+        if len(self._viewers) == 1:
+            # While others are here, the beat keeps the reports young.
+            self._reports.renew()
         self._tell(viewer)
         return viewer
 
