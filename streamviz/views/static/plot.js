@@ -5,6 +5,7 @@
 // so that everybody else speaks of values. Arrays go into a source without assigning `data` and ranges change with {sync: false}: both spare
 // BokehJS a comparison of everything old with everything new.
 
+import { paintAreaInPieces, paintLinesInPieces } from "./pieces.js";
 import { LINEAR, onScale, scaleOf } from "./scales.js";
 import { xTicks, yTicks } from "./ticks.js";
 
@@ -112,6 +113,8 @@ export class Plot {
       this.onPainted?.();
     });
     this.#sparePasses();
+    for (const name of ["outer", "inner"]) paintAreaInPieces(this.#drawerOf(name));
+    paintLinesInPieces(this.#drawerOf("lines"));
     this.#ownTicks(named("x_ticker"), named("x_formatter"), "x");
     this.#ownTicks(named("y_ticker"), named("y_formatter"), "y");
   }
@@ -161,6 +164,11 @@ export class Plot {
         Object.getPrototypeOf(part).update_position.call(part);
       };
     }
+  }
+
+  /** What paints a source. @param {string} name */
+  #drawerOf(name) {
+    return this.view.renderer_views?.get(this.document.get_model_by_name(`${name}_renderer`))?.glyph;
   }
 
   /**
