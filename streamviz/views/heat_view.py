@@ -1,7 +1,8 @@
 """One distinct heatmap while somebody watches it: rank by step, of any metric.
 
 Law: as with every view, it is reduced once per change and encoded once per version that some
-viewer still has; an update holds the columns that changed, and no others.
+viewer still has; an update holds the columns that changed, and no others, and of these the cells
+that changed alone where that is less: a fleet is heard in turns, and fills up the same few columns.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from streamviz.clock import monotonic_time
 from streamviz.errors import UnknownSeries
 from streamviz.views.encoding import bytes_chunk
+from streamviz.views.heat import ABSENT, Codes
 from streamviz.views.heat_rows import Cells, HeatRows
 from streamviz.views.models import Choice, choose
 from streamviz.views.pace import TIME_PER_STEP
@@ -89,7 +93,10 @@ class HeatView:
         self._structure = -1
         self._rescaled_at = -inf
         self._complete = True
-        self._encoded: dict[int, bytes] = {}
+        self._before: tuple[int, Codes] = (0, self._rows.codes(0))
+        """The version before the last refresh, and its cells."""
+        self._encoded: dict[tuple[int, bool], bytes] = {}
+        """Of the current version, by the first column and whether only what changed is in it."""
 
     @property
     def version(self) -> int:
@@ -164,6 +171,7 @@ class HeatView:
             Whether there is a new version.
         """
         self.refreshed_at = now
+        self._before = self.version, self._rows.codes(0)
         try:
             self.follow_workers(store, now)
             if self._source is None or not self.choice.current:
@@ -232,13 +240,20 @@ class HeatView:
             since: The version the viewer has; 0 for none.
         """
         first = self._versions.since(since)
-        place = -1 if first is None else first
+        place = (-1 if first is None else first, since == self._before[0])
         held = self._encoded.get(place)
         if held is None:
-            held = self._encoded[place] = self._encode(first)
+            before = self._before[1] if place[1] else None
+            held = self._encoded[place] = self._encode(first, before)
         return held
 
-    def _encode(self, first: int | None) -> bytes:
+    def _encode(self, first: int | None, before: Codes | None) -> bytes:
+        """Return a chunk.
+
+        Args:
+            first: The first column that the viewer lacks; ``None`` for all of them.
+            before: The cells that it has; ``None`` if they are not known any more.
+        """
         rows, start = self._rows, first or 0
         scale = rows.scale
         meta: dict[str, object] = {
@@ -265,5 +280,27 @@ class HeatView:
                 "source": self._source,
             }
         steps = rows.steps(start).astype("<f8", copy=False)
-        codes = rows.codes(start).astype("<u2", copy=False)
-        return bytes_chunk(self.number, meta, steps.tobytes() + codes.tobytes())
+        codes = rows.codes(start)
+        cells = codes.astype("<u2", copy=False).tobytes()
+        if first is not None and before is not None:
+            fewer = _changed(codes, before[start:])
+            if len(fewer) < len(cells):
+                meta["changed"] = True
+                cells = fewer
+        return bytes_chunk(self.number, meta, steps.tobytes() + cells)
+
+
+def _changed(codes: Codes, before: Codes) -> bytes:
+    """Return which cells are others than before, a bit each from the lowest, and then those.
+
+    Args:
+        codes: Shape (columns, rows).
+        before: Fewer columns or as many, of as many rows; the columns that it lacks are absent.
+    """
+    held = np.full_like(codes, ABSENT)
+    held[: len(before)] = before[: len(codes)]
+    others = codes != held
+    bits = np.packbits(others, bitorder="little")
+    bits = np.pad(bits, (0, len(bits) % 2))  # cells lie on a multiple of two
+    cells: bytes = codes[others].astype("<u2", copy=False).tobytes()
+    return bits.tobytes() + cells

@@ -53,6 +53,17 @@ def heatmap(viewer: Viewer) -> dict[str, Any]:
     return found
 
 
+def assert_as_sent(shown: dict[str, Any], steps: int) -> None:
+    """Each cell of the first steps is what its rank sent."""
+    for rank in range(RANKS):
+        for step in range(steps):
+            cell, sent = shown["cells"][rank][step], value(rank, step)
+            if sent != sent:
+                assert cell != cell
+            else:
+                assert cell == pytest.approx(sent, abs=2e-3, rel=1e-3), (rank, step)
+
+
 def test_rank_by_step_is_live_true_and_leads_to_the_line(server: ServerProcess, look: Look) -> None:
     """Each cell is the value sent; columns come one by one; NaN and spikes are marked and named."""
     publishers = [
@@ -66,13 +77,7 @@ def test_rank_by_step_is_live_true_and_leads_to_the_line(server: ServerProcess, 
         viewer.wait(f"streamviz.boards().heatmap.columns === {STEPS}")
         shown = heatmap(viewer)
         assert shown["steps"] == list(range(STEPS))
-        for rank in range(RANKS):
-            for step in range(STEPS):
-                cell, sent = shown["cells"][rank][step], value(rank, step)
-                if sent != sent:
-                    assert cell != cell
-                else:
-                    assert cell == pytest.approx(sent, abs=2e-3, rel=1e-3), (rank, step)
+        assert_as_sent(shown, STEPS)
         viewer.wait("document.querySelector('.heat-marked').textContent.includes('r1 at step 20')")
         assert "r3 at step 30" in page.locator(".heat-marked").inner_text()
 
@@ -81,9 +86,17 @@ def test_rank_by_step_is_live_true_and_leads_to_the_line(server: ServerProcess, 
         assert len(told) > 2
 
         drawn = len(shown["took"])
-        send(publishers, STEPS, STEPS + 5)
-        viewer.wait(f"streamviz.boards().heatmap.columns === {STEPS + 5}")
+        # In turns, so that the same columns fill up rank by rank; the other ranks' cells wait.
+        for rank, publisher in enumerate(publishers):
+            for step in range(STEPS, STEPS + 5):
+                publisher.send({"loss": value(rank, step)}, step=step)
+            viewer.wait(
+                "streamviz.boards().heatmap.cells[argument].slice(-5).every((one) => one !== null)"
+                f" && streamviz.boards().heatmap.columns === {STEPS + 5}",
+                rank,
+            )
         viewer.wait("streamviz.boards().heatmap.took.length > argument", drawn)
+        assert_as_sent(heatmap(viewer), STEPS + 5)
 
         page.get_by_text("difference between ranks").click()
         viewer.wait("Math.abs(streamviz.boards().heatmap.cells[2]?.[5] - 0.48) < 0.03")

@@ -25,7 +25,8 @@ const CHUNK_BYTES = 16;
  * @property {boolean} complete
  * @property {"heat"} [kind] a heatmap's chunk has a payload of its own (heatdata.js)
  * @property {number} [rows]
- * @typedef {{key: number, meta: Meta, columns: Map<string, Float64Array>, lines: Float64Array[], times: Float64Array[], heat?: {steps: Float64Array, codes: Uint16Array}}} Chunk
+ * @property {boolean} [changed] of its cells only those that changed
+ * @typedef {{key: number, meta: Meta, columns: Map<string, Float64Array>, lines: Float64Array[], times: Float64Array[], heat?: {steps: Float64Array, codes: Uint16Array, changed: Uint8Array|null}}} Chunk
  * @typedef {{number: number, time: number, chunks: Chunk[]}} Frame
  */
 
@@ -52,9 +53,7 @@ export function decode(buffer) {
     const meta = JSON.parse(decoder.decode(new Uint8Array(buffer, at, metaBytes)));
     at += metaBytes;
     if (meta.kind === "heat") {
-      const steps = new Float64Array(buffer, at, meta.n);
-      const codes = new Uint16Array(buffer, at + meta.n * 8, meta.n * (meta.rows ?? 0));
-      frame.chunks.push({ key, meta, columns: new Map(), lines: [], times: [], heat: { steps, codes } });
+      frame.chunks.push({ key, meta, columns: new Map(), lines: [], times: [], heat: heatOf(buffer, at, at + payloadBytes, meta) });
       at += payloadBytes;
       continue;
     }
@@ -72,6 +71,21 @@ export function decode(buffer) {
     at = offset;
   }
   return frame;
+}
+
+/**
+ * The steps of a heatmap's columns, and their cells or, after a bit for each, those that changed.
+ * @param {ArrayBuffer} buffer
+ * @param {number} from
+ * @param {number} to
+ * @param {Meta} meta
+ */
+function heatOf(buffer, from, to, { n, rows = 0, changed = false }) {
+  const steps = new Float64Array(buffer, from, n);
+  const at = from + 8 * n;
+  if (!changed) return { steps, codes: new Uint16Array(buffer, at, n * rows), changed: null };
+  const bits = 2 * Math.ceil((n * rows) / 16);
+  return { steps, codes: new Uint16Array(buffer, at + bits, (to - at - bits) >> 1), changed: new Uint8Array(buffer, at, bits) };
 }
 
 /** An array that grows: the rows [0, length) are real. */

@@ -1,11 +1,11 @@
 // What the server has sent of one heatmap so far: two bytes a cell, a column a bucket of steps.
 
-import { isAbsent, valueOf } from "./ramps.js";
+import { ABSENT, isAbsent, valueOf } from "./ramps.js";
 
 /**
  * @typedef {object} HeatChunk
  * @property {any} meta
- * @property {{steps: Float64Array, codes: Uint16Array}} heat
+ * @property {{steps: Float64Array, codes: Uint16Array, changed: Uint8Array|null}} heat
  */
 
 export class HeatData {
@@ -64,7 +64,8 @@ export class HeatData {
       counts.set(this.counts.subarray(0, this.length));
       this.counts = counts;
     }
-    this.codes.set(heat.codes.subarray(0, meta.n * this.rows), from * this.rows);
+    if (heat.changed) this.#change(from, length, heat.codes, heat.changed);
+    else this.codes.set(heat.codes.subarray(0, meta.n * this.rows), from * this.rows);
     this.steps.set(heat.steps, from);
     if (meta.counts) this.counts.set(meta.counts, from);
     this.length = length;
@@ -73,6 +74,22 @@ export class HeatData {
     if (meta.scale.some((/** @type {number} */ end, /** @type {number} */ i) => end !== this.scale[i])) {
       this.scale = meta.scale;
       this.recolour = true;
+    }
+  }
+
+  /**
+   * Change the cells that have their bit set; in columns that are new the others are absent.
+   * @param {number} from first column
+   * @param {number} to column after the last
+   * @param {Uint16Array} codes
+   * @param {Uint8Array} changed
+   */
+  #change(from, to, codes, changed) {
+    const first = from * this.rows;
+    this.codes.fill(ABSENT, this.length * this.rows, to * this.rows);
+    let next = 0;
+    for (let i = 0, cells = (to - from) * this.rows; i < cells; i += 1) {
+      if (changed[i >> 3] & (1 << (i & 7))) this.codes[first + i] = codes[next++];
     }
   }
 

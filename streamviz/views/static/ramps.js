@@ -19,7 +19,7 @@ export const NAN = /** @type {const} */ (["#e5352b", "#5c0f0a"]);
 /** Beyond the ends by this share of the span a value keeps the colour of the end; further off it is marked. */
 const GRACE = 0.5;
 
-const ABSENT = 0x7fff;
+export const ABSENT = 0x7fff;
 const CODES = 65_536;
 const SHADES = 256;
 
