@@ -6,7 +6,6 @@ viewer still has.
 
 from __future__ import annotations
 
-from collections import deque
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -15,15 +14,13 @@ from streamviz.views.depth import DISK_EVERY_S, is_coarse
 from streamviz.views.encoding import chunk_bytes
 from streamviz.views.models import COLUMNS, Choice, ViewKey, choose, merge_gaps
 from streamviz.views.rows import Rows
+from streamviz.views.versions import Versions
 
 if TYPE_CHECKING:
     from streamviz.store import Cursor, Grid, Store
     from streamviz.views.depth import Deep
 
-__all__ = ["HISTORY", "LiveView"]
-
-HISTORY = 64
-"""Versions a viewer may be behind and still get a tail; two seconds at 30 per second."""
+__all__ = ["LiveView"]
 
 OUTLIERS_EVERY_S = 1.0
 HEAVY_CELLS = 32_768
@@ -39,7 +36,6 @@ class LiveView:
     Attributes:
         number: The key that chunks carry.
         key: What it shows.
-        version: Grows with every change; 0 while nothing was read.
         newest: Wall time of the newest sample of its ranks, seconds; ``None`` without one.
         refreshed_at: Monotonic time of the last refresh, seconds.
         reading: Whether another thread is refreshing it; till it is done nobody else touches it.
@@ -56,10 +52,10 @@ class LiveView:
         """What the rows are, if they come from the disk."""
         self._is_coarse = False
         """Whether memory has its range less fine than was asked for."""
-        self.version = 0
         self.newest: float | None = None
         self.refreshed_at = -inf
         self.reading = False
+        self._versions = Versions()
         self._rows = Rows(key.mode)
         self._complete = True
         self._cursor: Cursor | None = None
@@ -71,12 +67,15 @@ class LiveView:
         self._gaps: list[list[int]] = []
         self._gaps_seen: tuple[int, Choice] | None = None
         self._gaps_version = 0
-        self._reset_version = 0
-        self._history: deque[tuple[int, int]] = deque(maxlen=HISTORY)
         self._encoded: dict[tuple[int, bool], bytes] = {}
         """Of the current version, by its first row and whether gaps are in it."""
         self._chunks: dict[int, bytes] = {}
         """The same, by the version that a viewer has: most have the one before."""
+
+    @property
+    def version(self) -> int:
+        """Grows with every change; 0 while nothing was read."""
+        return self._versions.current
 
     # -- reading the store ---------------------------------------------------------------------
 
@@ -238,14 +237,9 @@ class LiveView:
 
     def _advance(self, first_row: int | None) -> None:
         """Open a version whose rows differ from ``first_row`` on; ``None`` for a new start."""
-        self.version += 1
+        self._versions.advance(first_row)
         self._encoded.clear()
         self._chunks.clear()
-        if first_row is None:
-            self._reset_version = self.version
-            self._history.clear()
-        else:
-            self._history.append((self.version, first_row))
 
     def chunk(self, since: int) -> bytes:
         """Return the bytes that bring a viewer from a version to the current one.
@@ -259,15 +253,9 @@ class LiveView:
         return held
 
     def _chunk(self, since: int) -> bytes:
-        tail = since >= self._reset_version and since > 0
-        if tail and self._history and self._history[0][0] > since + 1:
-            tail = False  # the history does not reach back that far
-        if not tail:
-            start, with_gaps = 0, True
-        else:
-            firsts = [first for version, first in self._history if version > since]
-            start = min(firsts, default=len(self._rows))
-            with_gaps = self._gaps_version > since
+        first = self._versions.since(since)
+        tail, start = first is not None, first or 0
+        with_gaps = not tail or self._gaps_version > since
         place = (start if tail else -1, with_gaps)
         held = self._encoded.get(place)
         if held is None:

@@ -16,7 +16,8 @@ from streamviz.ingest.liveness import WorkerState
 from streamviz.ingest.roster import Roster, RunInfo, WorkerInfo
 from streamviz.store import Gap, Store
 from streamviz.views.hub import Hub
-from streamviz.views.view import HISTORY, LiveView
+from streamviz.views.versions import HISTORY
+from streamviz.views.view import LiveView
 from streamviz.views.viewers import MAX_UNACKED, MAX_VIEWS, Viewer
 
 
