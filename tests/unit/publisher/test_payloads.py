@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import logging
 from collections.abc import Iterator
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -212,7 +213,7 @@ def test_a_table_keeps_the_rows_that_fit(caught: Caught) -> None:
 
 def test_pandas_is_taken_as_it_is(caught: Caught) -> None:
     """A table of pandas is a table, and its columns are series along its index."""
-    pandas = pytest.importorskip("pandas")
+    pandas = import_module("pandas")
     frame = pandas.DataFrame(
         {"a": [1, 2], "word": ["x", "y"]}, index=pandas.to_datetime(["2024-01-01", "2024-01-02"])
     )
