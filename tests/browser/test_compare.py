@@ -127,6 +127,23 @@ def test_runs_are_compared_filtered_and_shown_alone(desk: Desk) -> None:
     assert len(desk.layers()) == 1
 
 
+def test_runs_keep_their_places_when_they_are_chosen(desk: Desk) -> None:
+    """What is clicked stays under the pointer: the newest run is first, chosen or not."""
+    desk.show()
+    names = desk.page.locator(".run-name")
+    desk.page.locator("#runs-filter").fill("")
+    desk.viewer.wait("document.querySelectorAll('.run-row').length === 3")
+    places = names.all_inner_texts()
+    for run in reversed(places):
+        desk.row(run).hover()
+        desk.row(run).locator(".run-solo").click()
+        desk.viewer.wait("panel('train/loss')?.layers[0]?.run === argument", run)
+        assert names.all_inner_texts() == places
+    desk.page.locator("#runs-panel [data-act=all]").click()
+    desk.viewer.wait("panel('train/loss')?.layers.length === 3")
+    assert names.all_inner_texts() == places
+
+
 def test_colours_are_stable_and_can_be_changed(desk: Desk) -> None:
     """A run keeps its colour beside others, and the one chosen for it after a reload."""
     desk.show("runs=base-lr3", "panel('train/loss')?.layers.length === 2")

@@ -74,6 +74,17 @@ def test_the_band_is_numpys(server: ServerProcess, look: Look) -> None:
         np.testing.assert_allclose(columns[name], column, rtol=1e-12, err_msg=name)
 
 
+def test_of_a_few_points_none_is_an_outlier(server: ServerProcess, look: Look) -> None:
+    """What a run that stands at one step has sent there is seen as a whole."""
+    with ranks(server, "still", 1) as [publisher]:
+        for value in [50.0, 50.2, 0.0, 49.8, 100.0, 50.0] * 9:
+            publisher.send({"system/load": value}, step=7)
+        viewer = look(server.page)
+        viewer.wait(
+            "panel('system/load')?.yRange?.start < 0.1 && panel('system/load').yRange.end > 99"
+        )
+
+
 def test_a_zoom_refines(server: ServerProcess, look: Look) -> None:
     """Dragging over a part of a long run fetches every step of that part."""
     with ranks(server, "long", 1) as [publisher]:

@@ -5,6 +5,8 @@ import { LINEAR, LOG } from "./scales.js";
 
 /** What lies further out than so many spans of the bulk is cut off, and marked on the edge. */
 const REACH = { spikes: 5, ranks: 12, otherwise: 2 };
+/** Of fewer buckets than these none is far out: nobody knows what is usual. */
+const FEW = 5;
 /** Earlier attempts are shown in full while they lie within so many spans of the latest. */
 const REACH_OLD = 16;
 const PADDING = 0.07;
@@ -39,8 +41,9 @@ export function yRange(drawing, x, on, current, { outliers = "" } = {}) {
   const edges = quantiles(all, scale);
   if (!whole || !body || !edges) return null;
   const span = Math.max(body.end - body.start, Math.abs(body.end) * 1e-3, 1e-300);
-  const wanted = outliers !== ""
-    ? { ...(outliers === "show" ? whole : body) }
+  const shown = outliers === "" && seen(drawing.mid).length < FEW ? "show" : outliers;
+  const wanted = shown !== ""
+    ? { ...(shown === "show" ? whole : body) }
     : { start: -reach(-body.start, -edges.start, -whole.start, span), end: reach(body.end, edges.end, whole.end, span) };
   const old = outliers === "ignore" ? null : quantiles(oldLines(drawing, x), scale);
   if (old && body.start - old.start <= REACH_OLD * span) wanted.start = Math.min(wanted.start, old.start);

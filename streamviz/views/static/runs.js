@@ -75,10 +75,12 @@ export class RunList {
     const colours = new Map(compared.setting.runs.map(({ name, colour }) => [name, colour]));
     const others = compared.colours.of([], []);
     const rows = this.#matchingRows();
-    // What is drawn stands on top.
+    // What is drawn is there even if it is an old one. Nothing changes its place when it is chosen: the
+    // next row would be where the one before it was, under the hand that is about to click again.
     const drawn = rows.filter(({ run }) => names.includes(run));
-    const shown = [...drawn, ...rows.filter(({ run }) => !names.includes(run))].slice(0, SHOWN);
-    const kept = new Set(shown.map(({ run }) => run));
+    const rest = rows.filter(({ run }) => !names.includes(run));
+    const kept = new Set([...drawn, ...rest].slice(0, SHOWN).map(({ run }) => run));
+    const shown = rows.filter(({ run }) => kept.has(run));
     for (const [run, { element }] of this.made_) {
       if (kept.has(run)) continue;
       element.remove();
