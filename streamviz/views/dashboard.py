@@ -58,7 +58,7 @@ def routes(dashboard: Dashboard, library: Library | None = None) -> list[Route]:
     return [
         (r"/?", PageHandler, shelf),
         (r"/assets/(.+)", AssetHandler, shelf),
-        (r"/panels/([a-z]+)\.json", PanelHandler, shelf),
+        (r"/panel\.json", PanelHandler, shelf),
         (r"/static/(.+)", BokehFileHandler, door),
         (r"/vendor/([a-z.]+)", VendorHandler, door),
         (r"/live", LiveSocket, {**door, "hub": dashboard.hub}),

@@ -1,11 +1,9 @@
-"""The Bokeh figure of one chart, built once per y scale and filled by the page.
+"""The Bokeh figure of a chart, built once and filled by the page.
 
 Law: a figure holds no data, no colours and no names from outside; the page brings all three.
 """
 
 from __future__ import annotations
-
-from typing import Literal, TypeAlias, get_args
 
 from bokeh.models import (
     BasicTicker,
@@ -14,7 +12,6 @@ from bokeh.models import (
     Grid,
     LinearAxis,
     LinearScale,
-    LogScale,
     MultiLine,
     Plot,
     Range1d,
@@ -26,11 +23,7 @@ from bokeh.models.glyph import Glyph
 from bokeh.models.glyphs import Patches
 from bokeh.models.renderers import GlyphRenderer
 
-__all__ = ["BORDERS", "Y_SCALES", "YScale", "panel"]
-
-YScale: TypeAlias = Literal["linear", "log"]
-
-Y_SCALES: tuple[YScale, ...] = get_args(YScale)
+__all__ = ["BORDERS", "panel"]
 
 BORDERS = {"left": 56, "right": 12, "top": 6, "bottom": 24}
 """Pixels kept free around the frame: wide enough for every label, so that axes never move it."""
@@ -39,8 +32,8 @@ _INK = "#808080"
 """Stands in until the page sets the colours of its theme."""
 
 
-def panel(y_scale: YScale) -> Plot:
-    """Build an empty chart.
+def panel() -> Plot:
+    """Build an empty chart, linear in both directions: the page itself puts values on other scales.
 
     The page finds its parts by name: the ranges ``x`` and ``y`` (the page owns both), the ranges'
     companion ``edge`` (0 is the lower, 1 the upper edge of the frame), the axes ``x_axis`` and
@@ -58,24 +51,15 @@ def panel(y_scale: YScale) -> Plot:
     - ``marks``: triangles on an edge, where NaN came or a spike left the frame; columns ``x``,
       ``edge``, ``angle``, ``color``.
 
-    Args:
-        y_scale: ``"linear"`` or ``"log"``.
-
     Returns:
         The plot, without tools: gestures are the page's own.
-
-    Raises:
-        ValueError: ``y_scale`` is neither.
     """
-    if y_scale not in Y_SCALES:
-        msg = f"y_scale is {y_scale!r}; it must be one of {', '.join(map(repr, Y_SCALES))}"
-        raise ValueError(msg)
     plot = Plot(
         name="panel",
         x_range=Range1d(start=0, end=1, name="x"),
-        y_range=Range1d(start=1, end=10, name="y"),
+        y_range=Range1d(start=0, end=1, name="y"),
         x_scale=LinearScale(),
-        y_scale=LogScale() if y_scale == "log" else LinearScale(),
+        y_scale=LinearScale(),
         extra_y_ranges={"edge": Range1d(start=0, end=1, name="edge")},
         extra_y_scales={"edge": LinearScale()},
         sizing_mode="stretch_both",

@@ -22,7 +22,7 @@ from tornado.web import StaticFileHandler
 from streamviz import __version__
 from streamviz.clock import wall_time
 from streamviz.views.access import Door, Guarded, Refusal, page_of_text
-from streamviz.views.figures import Y_SCALES, panel
+from streamviz.views.figures import panel
 
 if TYPE_CHECKING:
     import sys
@@ -80,7 +80,6 @@ class Library:
     def __init__(self, prefix: str = "", folder: Traversable | None = None) -> None:
         self._prefix = prefix
         self._folder = folder or files("streamviz.views").joinpath("static")
-        self._panels: dict[str, Static] = {}
 
     @cached_property
     def page(self) -> Static:
@@ -125,15 +124,11 @@ class Library:
         tags = "".join(static.etag for _, static in sorted(self.assets.items()))
         return hashlib.sha256(tags.encode()).hexdigest()[:16]
 
-    def panel(self, y_scale: str) -> Static | None:
-        """Return a chart's Bokeh document as JSON; ``None`` if there is no such scale."""
-        known = next((scale for scale in Y_SCALES if scale == y_scale), None)
-        if known is None:
-            return None
-        if known not in self._panels:
-            item = json.dumps(json_item(panel(known)), allow_nan=False).encode()
-            self._panels[known] = Static.of(item, "panel.json")
-        return self._panels[known]
+    @cached_property
+    def panel(self) -> Static:
+        """A chart's Bokeh document as JSON."""
+        item = json.dumps(json_item(panel()), allow_nan=False).encode()
+        return Static.of(item, "panel.json")
 
 
 def _walk(folder: Traversable, above: str = "") -> list[tuple[str, Traversable]]:
@@ -196,11 +191,11 @@ class AssetHandler(_StaticAnswer):
 
 
 class PanelHandler(_StaticAnswer):
-    """``/panels/{linear|log}.json``: a chart as Bokeh's ``embed_item`` takes it."""
+    """``/panel.json``: a chart as Bokeh's ``embed_item`` takes it."""
 
-    def find(self, name: str) -> Static | None:
-        """Return a chart."""
-        return self.library.panel(name)
+    def find(self, name: str) -> Static | None:  # noqa: ARG002 - there is but one
+        """Return the chart."""
+        return self.library.panel
 
 
 class PageHandler(_StaticAnswer):

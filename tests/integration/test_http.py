@@ -22,8 +22,7 @@ PATHS = [
     "/?run=r",
     "/assets/page.css",
     "/assets/nothing.js",
-    "/panels/linear.json",
-    "/panels/log.json",
+    "/panel.json",
     "/static/js/bokeh.min.js",
     "/static/../server.py",
     "/live",
@@ -241,7 +240,7 @@ def test_the_page_and_all_it_loads_are_served_from_here(prefix: str) -> None:
     run(test())
 
 
-@pytest.mark.parametrize("path", ["/", "/assets/page.css", "/panels/linear.json"])
+@pytest.mark.parametrize("path", ["/", "/assets/page.css", "/panel.json"])
 def test_the_browser_keeps_what_it_has_while_it_is_right(path: str) -> None:
     """It asks each time and is told with one line that nothing changed."""
 
@@ -298,15 +297,13 @@ def test_bokeh_js_may_be_kept_for_good_under_its_version() -> None:
 
 
 def test_a_panel_is_a_bokeh_document() -> None:
-    """What ``embed_item`` takes; made once for each scale."""
+    """What ``embed_item`` takes; made once."""
 
     async def test() -> None:
         async with serving() as server:
-            for scale in ("linear", "log"):
-                item = await server.get_json(f"/panels/{scale}.json")
-                assert {"target_id", "root_id", "doc", "version"} <= set(item)
-                assert await server.get_json(f"/panels/{scale}.json") == item
-            await server.get_json("/panels/cubic.json", status=404)
+            item = await server.get_json("/panel.json")
+            assert {"target_id", "root_id", "doc", "version"} <= set(item)
+            assert await server.get_json("/panel.json") == item
 
     run(test())
 

@@ -16,7 +16,7 @@ let figure = null;
 
 function figureText() {
   if (!figure) {
-    figure = fetch(`${prefix}/panels/linear.json`, { credentials: "same-origin" }).then((answer) => {
+    figure = fetch(`${prefix}/panel.json`, { credentials: "same-origin" }).then((answer) => {
       if (!answer.ok) throw new Error(`the chart's figure: ${answer.status}`);
       return answer.text();
     });

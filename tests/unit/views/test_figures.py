@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
 from bokeh.embed import json_item
 from bokeh.models import ColumnDataSource, CustomJS, Range1d
 from bokeh.models.annotations import Legend
 from bokeh.models.renderers import GlyphRenderer
 
-from streamviz.views.figures import BORDERS, Y_SCALES, YScale, panel
+from streamviz.views.figures import BORDERS, panel
 
 SOURCES = {
     "gaps": {"x0", "x1"},
@@ -24,16 +23,9 @@ SOURCES = {
 }
 
 
-@pytest.fixture(params=Y_SCALES)
-def y_scale(request: pytest.FixtureRequest) -> YScale:
-    """Each y scale in turn."""
-    scale: YScale = request.param
-    return scale
-
-
-def test_every_source_has_its_columns_and_no_rows(y_scale: YScale) -> None:
+def test_every_source_has_its_columns_and_no_rows() -> None:
     """The page relies on the names of sources and columns."""
-    plot = panel(y_scale)
+    plot = panel()
     for name, columns in SOURCES.items():
         source = plot.select_one({"type": ColumnDataSource, "name": name})
         assert isinstance(source, ColumnDataSource)
@@ -41,9 +33,9 @@ def test_every_source_has_its_columns_and_no_rows(y_scale: YScale) -> None:
         assert all(len(column) == 0 for column in source.data.values())
 
 
-def test_every_source_has_one_renderer_of_its_own(y_scale: YScale) -> None:
+def test_every_source_has_one_renderer_of_its_own() -> None:
     """A change of one source prepares one glyph again, never its neighbours."""
-    plot = panel(y_scale)
+    plot = panel()
     renderers = list(plot.select({"type": GlyphRenderer}))
     assert {renderer.name for renderer in renderers} == {f"{name}_renderer" for name in SOURCES}
     sources = {
@@ -52,17 +44,17 @@ def test_every_source_has_one_renderer_of_its_own(y_scale: YScale) -> None:
     assert len(sources) == len(renderers)
 
 
-def test_axes_tickers_and_formatters_are_found_by_name(y_scale: YScale) -> None:
+def test_axes_tickers_and_formatters_are_found_by_name() -> None:
     """The page puts its own ticks and labels in."""
-    plot = panel(y_scale)
+    plot = panel()
     for axis in ("x", "y"):
         for part in ("axis", "ticker", "formatter"):
             assert plot.select_one({"name": f"{axis}_{part}"}) is not None
 
 
-def test_ranges_belong_to_the_page(y_scale: YScale) -> None:
+def test_ranges_belong_to_the_page() -> None:
     """No range computes itself from data, which costs a pass over all data per paint."""
-    plot = panel(y_scale)
+    plot = panel()
     assert isinstance(plot.x_range, Range1d)
     assert isinstance(plot.y_range, Range1d)
     edge = plot.extra_y_ranges["edge"]
@@ -70,39 +62,25 @@ def test_ranges_belong_to_the_page(y_scale: YScale) -> None:
     assert (edge.start, edge.end) == (0, 1)
 
 
-def test_the_y_range_suits_a_logarithm() -> None:
-    """A log axis that starts at zero would draw nothing until the first data."""
-    plot = panel("log")
-    assert isinstance(plot.y_range, Range1d)
-    assert isinstance(plot.y_range.start, int | float)
-    assert plot.y_range.start > 0
-
-
-def test_nothing_needs_eval_a_legend_or_webgl(y_scale: YScale) -> None:
+def test_nothing_needs_eval_a_legend_or_webgl() -> None:
     """The page's content security policy forbids eval; a legend is laid out at each change."""
-    plot = panel(y_scale)
+    plot = panel()
     assert plot.output_backend == "canvas"
     assert not list(plot.select({"type": CustomJS}))
     assert not list(plot.select({"type": Legend}))
     assert plot.toolbar.tools == []
 
 
-def test_borders_are_fixed(y_scale: YScale) -> None:
+def test_borders_are_fixed() -> None:
     """Axes may not move the frame when their labels change."""
-    plot = panel(y_scale)
+    plot = panel()
     assert {
         side: getattr(plot, f"min_border_{side}") for side in ("left", "right", "top", "bottom")
     } == BORDERS
 
 
-def test_the_rendered_panel_is_small(y_scale: YScale) -> None:
+def test_the_rendered_panel_is_small() -> None:
     """It is embedded once per chart on the screen."""
-    item: Any = json_item(panel(y_scale))
+    item: Any = json_item(panel())
     assert set(item) >= {"doc", "root_id", "target_id"}
     assert len(json.dumps(item)) < 20_000
-
-
-def test_an_unknown_scale_is_refused_by_name() -> None:
-    """The message names what was found and what is allowed."""
-    with pytest.raises(ValueError, match=r"'cubic'; it must be one of 'linear', 'log'"):
-        panel("cubic")  # type: ignore[arg-type]
