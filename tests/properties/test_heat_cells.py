@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import numpy as np
+from heatscreen import HeatScreen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from streamviz.store import Store
-from streamviz.views.encoding import Floats, frame_bytes, read_frame
-from streamviz.views.heat import ABSENT, BAD, Codes, Gauge, decode, encode, fold, gauge_of, scale_of
+from streamviz.views.encoding import Floats
+from streamviz.views.heat import ABSENT, BAD, Gauge, decode, encode, fold, gauge_of, scale_of
 from streamviz.views.heat_view import HeatKey, HeatView
 from streamviz.views.versions import Versions
 
@@ -116,28 +114,6 @@ def test_what_is_sent_since_a_version_covers_every_change(
         assert first is None or all(change is not None and first <= change for change in missed)
 
 
-def cells_of(
-    frames: list[bytes],
-) -> tuple[Codes, Floats, dict[str, Any]]:
-    """Add the chunks of a heatmap up, as the page does: codes, steps and the last meta."""
-    codes = np.empty((0, 0), np.uint16)
-    steps = np.empty(0)
-    last: dict[str, Any] = {}
-    for frame in frames:
-        [(_, meta, values)] = read_frame(frame_bytes(1, 0.0, [frame]))[2]
-        n, rows = int(str(meta["n"])), int(str(meta["rows"]))
-        payload = values.tobytes()
-        found = np.frombuffer(payload, np.uint16, n * rows, 8 * n).reshape(n, rows)
-        start = int(str(meta["from"]))
-        if meta["op"] == "reset":
-            codes, steps = found, values[:n]
-        else:
-            codes = np.concatenate((codes[:start], found))
-            steps = np.concatenate((steps[:start], values[:n]))
-        last = meta
-    return codes, steps, json.loads(json.dumps(last))
-
-
 AGAINST = st.sampled_from(["nothing", "ranks"])
 ROWS = st.lists(
     st.tuples(st.integers(0, 5), st.integers(0, 60), st.one_of(st.just(np.nan), st.floats(-9, 9))),
@@ -154,7 +130,7 @@ def test_tails_add_up_to_what_a_newcomer_sees(
     """A page that was there all along has the cells of one that opens the heatmap at the end."""
     store = Store(16 << 20)
     key = HeatKey("r", "m", None, None, None, points, 64, "mean", against == "ranks")
-    early, frames, has = HeatView(1, key), [], 0
+    early, page = HeatView(1, key), HeatScreen()
     for now, batch in enumerate(batches):
         for rank, step, value in batch:
             table = store.open_table("r", ("m",))
@@ -163,18 +139,18 @@ def test_tails_add_up_to_what_a_newcomer_sees(
                 table, worker, np.array([step]), np.array([1e9 + step]), np.array([[value]])
             )
         if early.refresh(store, float(now)):
-            frames.append(early.chunk(has))
-            has = early.version
+            page.take(early.chunk(page.version))
     late = HeatView(2, key)
     assert late.refresh(store, 1e6)
 
-    codes, steps, meta = cells_of(frames)
-    other_codes, other_steps, other = cells_of([late.chunk(0)])
+    whole = HeatScreen()
+    whole.take(late.chunk(0))
 
-    assert steps.tolist() == other_steps.tolist()
-    gauges = [Gauge(float(str(one["base"])), int(str(one["exponent"]))) for one in (meta, other)]
-    ours, theirs = decode(codes, gauges[0]), decode(other_codes, gauges[1])
-    assert ((codes == ABSENT) == (other_codes == ABSENT)).all()
-    assert ((codes == BAD) == (other_codes == BAD)).all()
+    assert page.steps.tolist() == whole.steps.tolist()
+    ours, theirs = (
+        decode(one.codes, Gauge(one.meta["base"], one.meta["exponent"])) for one in (page, whole)
+    )
+    assert ((page.codes == ABSENT) == (whole.codes == ABSENT)).all()
+    assert ((page.codes == BAD) == (whole.codes == BAD)).all()
     finite = np.isfinite(ours) & np.isfinite(theirs)
     np.testing.assert_allclose(ours[finite], theirs[finite], atol=0.05)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from heatscreen import HeatScreen
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamviz.store import Store
 from streamviz.views.encoding import frame_bytes, read_frame
-from streamviz.views.heat import ABSENT, Codes, Gauge, decode
+from streamviz.views.heat import Gauge, decode
 from streamviz.views.heat_rows import Cells, HeatRows
 from streamviz.views.heat_view import HeatKey, HeatView
 from streamviz.views.messages import BadMessage, Open, parse_message
@@ -148,33 +149,6 @@ def test_a_restarted_rank_keeps_its_row() -> None:
     assert shown(heat) == [[1.0, 2.0, 30.0, 40.0]]
 
 
-class Painted:
-    """A page's copy of one heatmap, kept up with what it is sent."""
-
-    def __init__(self) -> None:
-        self.version = 0
-        self.codes: Codes = np.empty((0, 0), np.uint16)
-
-    def take(self, chunk: bytes) -> None:
-        """Take in a chunk, as the page does."""
-        [(_, meta, values)] = read_frame(frame_bytes(1, 0.0, [chunk]))[2]
-        start, n, rows = (int(str(meta[name])) for name in ("from", "n", "rows"))
-        cells = values.tobytes()[8 * n :]
-        held = np.full((start + n, rows), ABSENT, np.uint16)
-        kept = self.codes[: start + n] if meta["op"] == "tail" else self.codes[:0]
-        if len(kept):
-            held[: len(kept)] = kept
-        if meta.get("changed"):
-            packed = np.frombuffer(cells, np.uint8, -(-n * rows // 16) * 2)
-            others = np.unpackbits(packed, count=n * rows, bitorder="little").astype(bool)
-            held[start:][others.reshape(n, rows)] = np.frombuffer(
-                cells, np.uint16, others.sum(), len(packed)
-            )
-        else:
-            held[start:] = np.frombuffer(cells, np.uint16, n * rows).reshape(n, rows)
-        self.version, self.codes = int(str(meta["v"])), held
-
-
 @given(
     st.lists(
         st.tuples(
@@ -196,7 +170,7 @@ def test_a_page_that_is_sent_what_changed_has_the_whole(
     """Whoever is heard when, and whether or not an update was missed."""
     store = Store(16 << 20)
     heat = view(points=16, rows=8, cells=cells, relative=relative)
-    page, at = Painted(), [0] * 12
+    page, at = HeatScreen(), [0] * 12
     for turn, (ranks, steps, keeps_up) in enumerate(heard):
         for rank in ranks:
             begin, at[rank] = at[rank], at[rank] + steps
@@ -205,7 +179,7 @@ def test_a_page_that_is_sent_what_changed_has_the_whole(
         heat.refresh(store, float(turn))
         if keeps_up and page.version != heat.version:
             page.take(heat.chunk(page.version))
-            whole = Painted()
+            whole = HeatScreen()
             whole.take(heat.chunk(0))
             np.testing.assert_array_equal(page.codes, whole.codes)
 
